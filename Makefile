@@ -1,0 +1,41 @@
+# Two commands do everything on a fresh machine: `make run` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUT ?= out
+MINUTES ?= 30
+
+.PHONY: help setup run test lint test-quick fuzz bench docs constraints clean
+
+help:            ## this list
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
+
+setup: $(VENV)/.ready   ## the environment in .venv, pinned by infra/constraints.txt
+
+# pip's hash mode refuses an editable install, hence the two steps.
+$(VENV)/.ready: infra/constraints.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fieldtap needs Python 3.11 or newer; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r infra/constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+run: setup       ## simulate a plant, learn from its clean hours, find its attacks
+	@mkdir -p $(OUT)
+	$(BIN)/fieldtap simulate --out $(OUT)/clean --minutes 60 --seed 1
+	$(BIN)/fieldtap simulate --out $(OUT)/attacked --minutes $(MINUTES) --seed 2 --attacks all
+	$(BIN)/fieldtap learn $(OUT)/clean/plant.pcap --out $(OUT)/baseline.parquet --site $(OUT)/clean/site.toml
+	$(BIN)/fieldtap run $(OUT)/attacked/plant.pcap --out $(OUT)/findings --baseline $(OUT)/baseline.parquet --site $(OUT)/attacked/site.toml
+	$(BIN)/fieldtap show $(OUT)/findings alerts
+
+test: setup lint ## every check and test
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:           ## remove the environment and what `make run` wrote
+	rm -rf $(VENV) $(OUT)

@@ -1,0 +1,1 @@
+"""Columns in, alerts out: deterministic functions of the records of a device bucket."""

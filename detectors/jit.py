@@ -1,0 +1,104 @@
+"""kernel(): how every kernel is compiled, and where its machine code is kept.  The only importer of numba.
+
+numba's own disk cache stamps the file of a function, not the files of what it calls, and ignores the bounds-check
+flag: an edited helper, or a checked run after an unchecked one, would get the old machine code.  So the cache
+*directory* is named by a digest of every kernel source, the versions, the CPU and the flags.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_ROOT = Path(__file__).resolve().parent.parent
+KERNEL_SOURCES = (
+    "detectors/jit.py",
+    "detectors/kernels/*.py",
+    "pipeline/capture/kernels.py",
+    "pipeline/decode/*.py",
+    "pipeline/decode/protocols/*.py",
+    "pipeline/synth/kernels.py",
+)
+"""Every file that may define a kernel; a test holds this against the code."""
+
+
+def _sources() -> list[Path]:
+    return sorted(path for pattern in KERNEL_SOURCES for path in _ROOT.glob(pattern))
+
+
+def _cache_root() -> Path:
+    base = os.environ.get("FIELDTAP_CACHE") or os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "fieldtap" / "kernels"
+
+
+def cache_dir() -> Path:
+    """The directory for the machine code of exactly these sources, versions, CPU and flags."""
+    import llvmlite
+    from llvmlite import binding
+    from numba import __version__ as numba_version
+
+    digest = hashlib.sha256()
+    for path in _sources():
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    flags = sorted(f"{k}={v}" for k, v in os.environ.items() if k.startswith("NUMBA_") and k != "NUMBA_CACHE_DIR")
+    cpu = binding.get_host_cpu_name() + binding.get_host_cpu_features().flatten()
+    for part in (numba_version, llvmlite.__version__, sys.version, cpu, *flags):
+        digest.update(part.encode())
+    return _cache_root() / digest.hexdigest()[:24]
+
+
+def _use_cache() -> bool:
+    """Point numba at our directory; without a writable one, kernels are compiled anew in each process."""
+    from numba import config
+
+    try:
+        directory = cache_dir()
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    if not os.access(directory, os.W_OK):
+        return False
+    config.CACHE_DIR = str(directory)
+    return True
+
+
+_cached: bool | None = None
+
+
+def is_warm() -> bool:
+    """Whether machine code for these sources lies in the cache, so that no first compile is ahead."""
+    try:
+        return any(cache_dir().rglob("*.nbc"))
+    except OSError:
+        return False
+
+
+def kernel(signature: Any = None, *, inline: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Compile a function of arrays and scalars: nogil, cached, no fastmath, no parallel.
+
+    Args:
+        signature: numba signature for kernels that are reached by function pointer; None compiles at first call.
+        inline: let LLVM inline it wherever it is called.
+    """
+    from numba import njit
+
+    global _cached
+    if _cached is None:
+        _cached = _use_cache()
+    options: dict[str, Any] = {"nogil": True, "cache": _cached, "error_model": "python"}
+    if inline:
+        options["forceinline"] = True
+
+    def wrap(function: Callable[P, R]) -> Callable[P, R]:
+        compiled: Callable[P, R] = njit(signature, **options)(function) if signature else njit(**options)(function)
+        return compiled
+
+    return wrap

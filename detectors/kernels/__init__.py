@@ -1,0 +1,1 @@
+"""Algorithms on arrays and scalars, compiled; each has a plain-Python twin in tests/reference."""

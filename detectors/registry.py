@@ -1,0 +1,26 @@
+"""Detectors by name.  Strings, so that nothing heavy is imported before it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from detectors.base import Detector
+
+DETECTORS: dict[str, str] = {
+    "peer": "detectors.peer:PeerDetector",
+    "function": "detectors.function:FunctionDetector",
+    "value": "detectors.value:ValueDetector",
+}
+
+
+def load(name: str) -> Callable[..., Detector]:
+    """The class of detector `name`; its first argument is its `Params`.
+
+    Raises:
+        KeyError: no such detector.
+    """
+    module, _, attribute = DETECTORS[name].partition(":")
+    found: Any = getattr(import_module(module), attribute)
+    return found  # type: ignore[no-any-return]

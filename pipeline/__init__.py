@@ -1,0 +1,1 @@
+"""Capture, decode, detection loop, sinks and the commands that compose them."""

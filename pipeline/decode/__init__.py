@@ -1,0 +1,1 @@
+"""From packets to records: link layer, streams in order, protocols."""

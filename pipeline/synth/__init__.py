@@ -1,0 +1,1 @@
+"""The simulated plant: process, controllers, clients, attacks, and the captures they leave."""
