@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from schemas.codes import BUCKETS
+from schemas.field import Column
 from schemas.record import POINT, POINT_COLUMNS, RECORD, RECORD_COLUMNS
 
 U8 = NDArray[np.uint8]
@@ -166,3 +168,27 @@ def from_batch(batch: pa.RecordBatch) -> Columns:
     children = {c.name: _to_numpy(struct.field(i), c.type) for i, c in enumerate(POINT_COLUMNS)}
     offsets = np.frombuffer(points.buffers()[1], np.int32)[points.offset : points.offset + len(points) + 1]
     return Columns(**arrays, offsets=offsets, points=Points(**children))
+
+
+def records(rows: Sequence[Mapping[str, Any]]) -> Columns:
+    """Columns from plain dictionaries: for examples and tests.
+
+    Columns that a row lacks take their default; `src_ip` and `dst_ip` may be given as 16 bytes; `points` is a list
+    of dictionaries of point columns.
+    """
+    points = [point for row in rows for point in row.get("points", ())]
+    counts = [len(row.get("points", ())) for row in rows]
+    offsets = np.zeros(len(rows) + 1, np.int32)
+    np.cumsum(counts, out=offsets[1:])
+    columns = {c.name: _column(c, rows) for c in RECORD_COLUMNS}
+    columns["n_points"] = _frozen(np.asarray(counts, np.uint32))
+    children = {c.name: _column(c, points) for c in POINT_COLUMNS}
+    return Columns(**columns, offsets=_frozen(offsets), points=Points(**children))
+
+
+def _column(column: Column, rows: Sequence[Mapping[str, Any]]) -> NDArray[Any]:
+    values = [row.get(column.name, column.default) for row in rows]
+    if pa.types.is_fixed_size_binary(column.type):
+        return np.frombuffer(b"".join(values), np.uint64).reshape(-1, 2)
+    kind = np.dtype(np.int64) if pa.types.is_timestamp(column.type) else np.dtype(column.type.to_pandas_dtype())
+    return _frozen(np.asarray(values, kind))

@@ -66,7 +66,7 @@ def _use_cache() -> bool:
         return False
     if not os.access(directory, os.W_OK):
         return False
-    config.CACHE_DIR = str(directory)
+    setattr(config, "CACHE_DIR", str(directory))  # noqa: B010 (numba builds its config at run time)
     return True
 
 
