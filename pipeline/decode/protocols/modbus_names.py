@@ -102,7 +102,8 @@ DEVICE_ID_OBJECTS: dict[tuple[int, int], str] = {
     (Space.DEVICE_ID, 6): "user application name",
 }
 
-_REFERENCE = {
+_SPACES: dict[int, str] = {int(s): s.name.lower().replace("_", "-") for s in Space}
+_REFERENCE: dict[int, tuple[str, int]] = {
     Space.COIL: ("co", 0),
     Space.DISCRETE_INPUT: ("di", 1),
     Space.INPUT_REGISTER: ("ir", 3),
@@ -116,7 +117,7 @@ def tag(space: int, addr: int, addr_sub: int, register_base: int = 1) -> str:
     With `register_base` 1 (the default) register 0 is `hr:40001`, as vendors' manuals count; with 0 it is `hr:0`, as
     the wire does.  Addresses beyond 9,998 take the six-digit form (`hr:410000`).
     """
-    reference = _REFERENCE.get(Space(space)) if space in Space else None
+    reference = _REFERENCE.get(space)
     if reference is not None:
         prefix, digit = reference
         if register_base == 0:
@@ -127,8 +128,7 @@ def tag(space: int, addr: int, addr_sub: int, register_base: int = 1) -> str:
         return f"file:{addr_sub}.{addr}"
     if space == Space.HOLDING_MASK:
         return f"hr-{'or' if addr_sub else 'and'}-mask:{addr}"
-    name = Space(space).name.lower().replace("_", "-") if space in Space else f"space{space}"
-    return f"{name}:{addr}"
+    return f"{_SPACES.get(space, f'space{space}')}:{addr}"
 
 
 NAMES = ProtocolNames(
