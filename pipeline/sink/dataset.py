@@ -1,0 +1,171 @@
+"""Parquet files that are whole or not there: written under another name, flushed to disk, then renamed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import OutputError
+
+GROUP_ROWS = 131_072
+"""Rows of a row group: smaller batches are gathered until there are as many."""
+_COPY_BELOW = 8_192
+"""A batch smaller than this is copied rather than held: a few rows shall not keep a large buffer from reuse."""
+
+_PLAIN: dict[str, Any] = {"use_dictionary": False, "compression": "lz4", "write_statistics": False}
+ENCODINGS: dict[str, dict[str, Any]] = {
+    "record": _PLAIN
+    | {
+        "write_statistics": ["ts"],
+        "use_byte_stream_split": [
+            "ts", "seq", "packet", "src_mac", "dst_mac", "src_port", "dst_port", "txn", "peer_seq", "rtt_us", "addr",
+        ],
+    },
+    "point": _PLAIN | {"write_statistics": ["ts"], "use_byte_stream_split": ["seq", "value"]},
+    "alert": {"compression": "zstd", "compression_level": 3},
+}  # fmt: skip
+"""Writer settings per schema.  Fresh data is read little and written much: the fastest that is still small."""
+_SMALL: dict[str, Any] = {"compression": "zstd", "compression_level": 3}
+
+
+def _name(schema: pa.Schema) -> str:
+    return (schema.metadata or {}).get(b"fieldtap.schema", b"").decode()
+
+
+def sync(path: Path) -> None:
+    """Flush a file or folder to disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write one file of a whole table.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    pending = path.with_name(f".{path.name}.writing")
+    try:
+        pq.write_table(table, pending, **ENCODINGS.get(_name(table.schema), _SMALL))
+        sync(pending)
+        os.replace(pending, path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot write: {error.strerror or error}") from error
+
+
+class Dataset:
+    """A folder of `part-00000.parquet`, `part-00001.parquet` … of one schema.
+
+    Raises (every method):
+        OutputError: it cannot be written.
+    """
+
+    def __init__(self, folder: Path, schema: pa.Schema, *, part_rows: int) -> None:
+        self.folder = folder
+        self.schema = schema
+        self.rows = 0
+        self._part_rows = part_rows
+        self._parts = 0
+        self._in_part = 0
+        self._writer: pq.ParquetWriter | None = None
+        self._held: list[pa.RecordBatch] = []
+        self._held_rows = 0
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, batch: pa.RecordBatch, *, reused: bool) -> None:
+        """Append a batch.
+
+        Args:
+            batch: rows of the schema.
+            reused: whether its memory is overwritten once this returns, so that what is held must be a copy.
+        """
+        if batch.num_rows >= GROUP_ROWS:
+            self._flush()
+            self._encode([batch])
+        elif batch.num_rows:
+            self._held.append(_copied(batch) if reused or batch.num_rows < _COPY_BELOW else batch)
+            self._held_rows += batch.num_rows
+            if self._held_rows >= GROUP_ROWS:
+                self._flush()
+
+    def close(self) -> None:
+        """Finish the last file.  A dataset without rows gets one empty file, so that its columns can be read."""
+        self._flush()
+        if self._writer is None and self._parts == 0:
+            self._open()
+        self._finish_part()
+
+    def abandon(self) -> None:
+        """Forget what is not yet whole."""
+        self._held.clear()
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            try:
+                writer.close()
+            except (OSError, pa.ArrowException):
+                pass
+            self._pending().unlink(missing_ok=True)
+
+    def _flush(self) -> None:
+        if self._held:
+            held, self._held, self._held_rows = self._held, [], 0
+            self._encode(held)
+
+    def _encode(self, batches: list[pa.RecordBatch]) -> None:
+        writer = self._writer or self._open()
+        table = pa.Table.from_batches(batches, self.schema)
+        try:
+            writer.write_table(table, row_group_size=max(1, table.num_rows))
+        except OSError as error:
+            raise OutputError(f"{self._part()}: cannot write: {error.strerror or error}") from error
+        self.rows += table.num_rows
+        self._in_part += table.num_rows
+        if self._in_part >= self._part_rows:
+            self._finish_part()
+
+    def _part(self) -> Path:
+        return self.folder / f"part-{self._parts:05d}.parquet"
+
+    def _pending(self) -> Path:
+        return self.folder / f".{self._part().name}.writing"
+
+    def _open(self) -> pq.ParquetWriter:
+        try:
+            self._writer = pq.ParquetWriter(self._pending(), self.schema, **ENCODINGS.get(_name(self.schema), _SMALL))
+        except OSError as error:
+            raise OutputError(f"{self._part()}: cannot write: {error.strerror or error}") from error
+        return self._writer
+
+    def _finish_part(self) -> None:
+        if self._writer is None:
+            return
+        writer, self._writer = self._writer, None
+        try:
+            writer.close()
+            sync(self._pending())
+            os.replace(self._pending(), self._part())
+        except OSError as error:
+            raise OutputError(f"{self._part()}: cannot write: {error.strerror or error}") from error
+        self._parts += 1
+        self._in_part = 0
+
+
+def _copied(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """A batch with memory of its own; one with texts or lists is built for the purpose and owns it already."""
+    if not all(pa.types.is_primitive(f.type) or pa.types.is_fixed_size_binary(f.type) for f in batch.schema):
+        return batch
+    columns = []
+    for column, field in zip(batch.columns, batch.schema, strict=True):
+        width = field.type.bit_width // 8
+        first = column.offset * width
+        data = np.frombuffer(column.buffers()[1], np.uint8)[first : first + len(column) * width].copy()
+        columns.append(pa.Array.from_buffers(field.type, len(column), [None, pa.py_buffer(data)]))
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)

@@ -1,0 +1,114 @@
+"""Point rows: each value of a batch beside the keys of its record, as POINT_ROWS, in buffers used again and again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from detectors.columns import Columns
+from schemas.record import POINT_COLUMNS, POINT_KEY_COLUMNS, POINT_ROWS
+
+_SPREAD = ("ts", "seq", "device", "unit")
+_SMALLEST = 1 << 12
+
+
+def arrow(array: NDArray[Any], kind: pa.DataType) -> pa.Array:
+    """The memory of a contiguous array as an Arrow array of `kind`, without a copy."""
+    return pa.Array.from_buffers(kind, len(array), [None, pa.py_buffer(array)])
+
+
+def frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """A contiguous read-only view: kernels are compiled for one kind of array, and this is it."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
+class PointRows:
+    """Makes batches of POINT_ROWS.  A batch is valid until the next one is asked for."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[str, NDArray[Any]] = {}
+        self._constants: dict[str, int] = {}
+        self._capacity = 0
+
+    def all(self, batch: Columns) -> pa.RecordBatch:
+        """Every value of `batch`, in order."""
+        from pipeline.sink.kernels import spread
+
+        offsets = batch.offsets.astype(np.int64)
+        first, last = (int(offsets[0]), int(offsets[-1])) if len(offsets) else (0, 0)
+        n = last - first
+        self._grow(n)
+        out = self._buffers
+        if n:
+            spread(frozen(offsets), *(frozen(getattr(batch, k)) for k in _SPREAD), *(out[k] for k in _SPREAD))
+        keys = {k: out[k][:n] for k in _SPREAD}
+        keys |= {k: self._same(k, getattr(batch, k), batch.n_points, n) for k in ("shard", "boot")}
+        points = batch.points
+        return _rows(keys, {c.name: getattr(points, c.name)[first:last] for c in POINT_COLUMNS})
+
+    def _grow(self, n: int) -> None:
+        if n <= self._capacity:
+            return
+        self._capacity = max(_SMALLEST, 1 << (n - 1).bit_length())
+        self._constants.clear()
+        for column in POINT_KEY_COLUMNS:
+            dtype = np.int64 if pa.types.is_timestamp(column.type) else column.type.to_pandas_dtype()
+            self._buffers[column.name] = np.empty(self._capacity, dtype)
+
+    def _same(self, name: str, values: NDArray[Any], counts: NDArray[Any], n: int) -> NDArray[Any]:
+        """`values` repeated; where they are all one, as nearly always, a buffer that is filled already."""
+        buffer = self._buffers.get(name)
+        if not n or buffer is None:
+            return np.zeros(0, values.dtype)
+        low, high = int(values.min()), int(values.max())
+        if low != high:
+            return np.repeat(values, counts)
+        if self._constants.get(name) != low:
+            buffer[:] = low
+            self._constants[name] = low
+        return buffer[:n]
+
+
+class ChangedPoints:
+    """Keeps a value only where it differs from the last one kept of its tag and direction."""
+
+    def __init__(self, tags: int) -> None:
+        slots = 1 << max(4, (2 * tags - 1).bit_length())
+        self._table = np.zeros((slots, 6), np.uint64)
+        self._used = np.array([0, tags, 0], np.int64)
+
+    def of(self, batch: Columns) -> pa.RecordBatch:
+        """The values of `batch` that are news, in order."""
+        from pipeline.sink.kernels import changed
+
+        p = batch.points
+        room = int(batch.offsets[-1] - batch.offsets[0]) if len(batch.offsets) else 0
+        point, record = np.empty(room, np.int64), np.empty(room, np.int64)
+        columns = (p.space, p.addr, p.addr_sub, p.name_id, p.direction, p.value.view(np.uint64), p.raw)
+        kept = changed(
+            frozen(batch.offsets.astype(np.int64)),
+            frozen(batch.device),
+            frozen(batch.unit),
+            *(frozen(c) for c in columns),
+            self._table,
+            self._used,
+            point,
+            record,
+        )
+        keys = {c.name: getattr(batch, c.name)[record[:kept]] for c in POINT_KEY_COLUMNS}
+        return _rows(keys, {c.name: getattr(p, c.name)[point[:kept]] for c in POINT_COLUMNS})
+
+    @property
+    def unremembered(self) -> int:
+        """Values kept only because there was no room to remember their tag."""
+        return int(self._used[2])
+
+
+def _rows(keys: dict[str, NDArray[Any]], points: dict[str, NDArray[Any]]) -> pa.RecordBatch:
+    columns = keys | points
+    return pa.RecordBatch.from_arrays([arrow(columns[f.name], f.type) for f in POINT_ROWS], schema=POINT_ROWS)
