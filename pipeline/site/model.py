@@ -115,12 +115,12 @@ class Site:
     def device_of(self, ip: str, mac: str | None = None, vlan: int | None = None) -> SiteDevice | None:
         """The device at this address; one named with its VLAN goes before one named without."""
         scope = -1 if vlan is None else vlan & 0xFFFF
-        for key in ((ip, scope), (ip, -1)):
-            if ip and key in self._by_ip:
-                return self._by_ip[key]
-        for key in ((mac, scope), (mac, -1)):
-            if mac and key in self._by_mac:
-                return self._by_mac[key]
+        for seen in (scope, -1):
+            if ip and (ip, seen) in self._by_ip:
+                return self._by_ip[ip, seen]
+        for seen in (scope, -1):
+            if mac and (mac, seen) in self._by_mac:
+                return self._by_mac[mac, seen]
         return None
 
     def name_of(self, ip: str, mac: str | None = None, vlan: int | None = None) -> str:
@@ -146,7 +146,11 @@ class Site:
     ) -> SiteTag | None:
         """The tag at this address of the device's unit; both words of a two-register tag give the tag."""
         device = self.device_of(ip, mac, vlan)
-        return self._tags.get((device.name, unit, space, addr_sub, addr)) if device else None
+        return self.tag_in(device, unit, space, addr, addr_sub) if device else None
+
+    def tag_in(self, device: SiteDevice, unit: int, space: int, addr: int, addr_sub: int = 0) -> SiteTag | None:
+        """The tag at this address of a device that is already known."""
+        return self._tags.get((device.name, unit, space, addr_sub, addr))
 
     def scaled(self, tag: SiteTag, raw: float) -> float:
         """The engineering value of what one register or bit holds.

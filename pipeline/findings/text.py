@@ -1,0 +1,155 @@
+"""The words of a finding: values in engineering units, names of the site, one line a person can act on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from string import Formatter
+
+from detectors.base import FindingType
+from pipeline import names as readable
+from pipeline.findings.window import Activities, Subject
+from pipeline.site import Site, SiteDevice, SiteTag
+
+FIELDS = frozenset(
+    {"client", "device", "unit", "tag", "function", "op", "observed", "expected", "outcome", "protocol", "count"}
+)
+"""What the text of a finding type may speak of."""
+STRANGER = "stranger"
+"""What a client is called that the site file does not know."""
+
+
+def check(kind: FindingType) -> None:
+    """Refuse a finding type whose text has a field that does not exist.
+
+    Raises:
+        ValueError: it has one, or is no format string.
+    """
+    unknown = {name for _, name, _, _ in Formatter().parse(kind.text) if name is not None} - FIELDS
+    if unknown:
+        raise ValueError(f"text of {kind.uid} speaks of {', '.join(sorted(map(repr, unknown)))}")
+
+
+def number_text(value: float) -> str:
+    """A number as people write it: whole ones in full, others with six significant digits."""
+    if math.isfinite(value) and value == int(value) and abs(value) < 1e15:
+        return str(int(value))
+    return f"{value:.6g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What does not change while a finding is open.
+
+    Attributes:
+        client_ip, client_name, client: address; name or address; both, as the line says it.
+        server_ip, device_name: the device's.
+        tag: the tag's name from the site file, else its address in words.
+        tag_place: address in words and name, as the line says it.
+        scaling: the site's tag, where values of it can be scaled.
+        device: the site's device.
+    """
+
+    client_ip: str
+    client_name: str
+    client: str
+    server_ip: str
+    device_name: str
+    tag: str
+    tag_place: str
+    scaling: SiteTag | None
+    device: SiteDevice | None
+
+
+def facts_of(subject: Subject, site: Site, names: Mapping[int, str]) -> Facts:
+    """Names and addresses of a finding's subject."""
+    client_ip, server_ip = readable.address_text(subject.client), readable.address_text(subject.server)
+    client_mac, server_mac = readable.mac_text(subject.client_mac), readable.mac_text(subject.server_mac)
+    client = site.device_of(client_ip, client_mac, subject.vlan)
+    device = site.device_of(server_ip, server_mac, subject.vlan)
+    address = client_ip or client_mac
+    known = client.name if client else STRANGER if site.devices and address else ""
+    tag, place, scaling = _tag(subject, device, site, names)
+    return Facts(
+        client_ip=client_ip,
+        client_name=readable.visible(client.name) if client else address,
+        client=f"{address} ({readable.visible(known)})" if known else address,
+        server_ip=server_ip,
+        device_name=readable.visible(device.name) if device else server_ip or server_mac,
+        tag=tag,
+        tag_place=place,
+        scaling=scaling,
+        device=device,
+    )
+
+
+def _tag(
+    subject: Subject, device: SiteDevice | None, site: Site, names: Mapping[int, str]
+) -> tuple[str, str, SiteTag | None]:
+    """The tag's name, its place as a line says it, and the site's tag where one register holds its value."""
+    place = readable.tag_text(
+        subject.protocol,
+        subject.space,
+        subject.addr,
+        subject.addr_sub,
+        subject.name_id,
+        names,
+        site.register_base,
+    )
+    known = site.tag_in(device, subject.unit, subject.space, subject.addr, subject.addr_sub) if device else None
+    if known is None or subject.name_id:
+        return place, place, None
+    name = readable.visible(known.name)
+    if known.width == 1:
+        return name, f"{place} '{name}'", known
+    return name, f"{place} '{name}' (word {subject.addr - known.addr + 1} of {known.width})", None
+
+
+def values_of(told: Activities, facts: Facts, site: Site) -> tuple[str, str]:
+    """What was normal and what was seen, in engineering units where the site knows them; empty for none."""
+    low, high, seen, unit = told.low, told.high, told.observed, ""
+    tag = facts.scaling
+    if tag is not None and not (tag.type == "i16" and low <= 32767.0 < high):
+        # Normal from below to above zero is no interval of unsigned words: then the words are shown.
+        low, high, seen = (site.scaled(tag, v) for v in (low, high, seen))
+        if low > high or ((math.isnan(low) or math.isnan(high)) and tag.scale < 0):
+            low, high = high, low
+        unit = f" {readable.visible(tag.unit)}" if tag.unit else ""
+    return _range_text(low, high, unit), "" if math.isnan(seen) else number_text(seen) + unit
+
+
+def _range_text(low: float, high: float, unit: str) -> str:
+    bottom, top = number_text(low), number_text(high)
+    if math.isfinite(low) and math.isfinite(high):
+        return (bottom if low == high else f"{bottom} to {top}") + unit
+    if math.isfinite(low):
+        return f"at least {bottom}{unit}"
+    return f"at most {top}{unit}" if math.isfinite(high) else ""
+
+
+def line(kind: FindingType, subject: Subject, facts: Facts, told: Activities, values: tuple[str, str]) -> str:
+    """The finding in one line."""
+    expected, observed = values
+    return kind.text.format(
+        client=facts.client or "an unknown client",
+        device=facts.device_name or "an unknown device",
+        unit=subject.unit,
+        tag=facts.tag_place or "no address",
+        function=readable.function_text(subject.protocol, subject.func, subject.subfunc),
+        op=readable.op_text(subject.op),
+        protocol=readable.protocol_text(subject.protocol),
+        observed=observed or "no value",
+        expected=expected or "none",
+        outcome=readable.outcome_text(told.outcome),
+        count=told.count,
+    )
+
+
+def seen_text(kind: FindingType, subject: Subject, facts: Facts, observed: str) -> str:
+    """The value seen, else what the finding type speaks of: the function, or the client."""
+    if observed:
+        return observed
+    if "{function}" in kind.text:
+        return readable.function_text(subject.protocol, subject.func, subject.subfunc)
+    return facts.client if "{client}" in kind.text else ""
