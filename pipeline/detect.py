@@ -1,0 +1,156 @@
+"""The loop: records in, findings out; the same for a file, for Kafka and for an archive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from sys import modules
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from detectors.base import Alerts, Detector, Mark
+from detectors.columns import Columns
+from detectors.registry import load
+from pipeline.findings import Findings
+from schemas.codes import MarkKind
+
+SECOND_NS = 1_000_000_000
+
+
+class Sink(Protocol):
+    """Where a run's records and findings go."""
+
+    def on_batch(self, batch: Columns) -> None:
+        """Take records; the batch's memory may be reused when the last view of it is gone."""
+        ...
+
+    def on_findings(self, rows: pa.Table) -> None:
+        """Take rows of schema ALERT; never called without any."""
+        ...
+
+
+class Loop:
+    """Runs detectors over a stream of records and merges what they find.
+
+    Whatever the batching, detectors that want time see the same TIME marks at the same places of the stream: the loop
+    cuts batches where record time first reaches another whole second.  Where the source carries marks of its own
+    (`marks_time=False`), the loop adds none.
+    """
+
+    def __init__(self, detectors: Sequence[Detector], findings: Findings, *, marks_time: bool = True) -> None:
+        self.detectors = tuple(detectors)
+        self.findings = findings
+        self._wants_time = any(d.wants_time for d in self.detectors)
+        self._cuts = marks_time and self._wants_time
+        self._second: int | None = None
+        self._reached = 0
+        self._last: Columns | None = None
+
+    def on_batch(self, batch: Columns) -> None:
+        """Judge a batch of records, in the order of the stream."""
+        if not len(batch):
+            return
+        if not self._cuts:
+            self._judge(batch)
+            return
+        start = 0
+        for at, second in self._seconds(batch.ts):
+            if at > start:
+                self._judge(batch.slice(start, at))
+            self.on_mark(Mark(MarkKind.TIME, second * SECOND_NS))
+            start = at
+        self._judge(batch.slice(start, len(batch)))
+
+    def on_mark(self, mark: Mark) -> None:
+        """Hand on a mark; what detectors find then concerns records of the batch before it.
+
+        Raises:
+            ValueError: a detector found something though no records came before.
+        """
+        alerts = Alerts.join([detector.on_mark(mark) for detector in self.detectors])
+        if len(alerts):
+            if self._last is None:
+                raise ValueError(f"evidence at a {mark.kind.name} mark without records before it")
+            self.findings.add(self._last, alerts)
+        if mark.kind is MarkKind.TIME:
+            self.findings.advance(mark.ts_ns)
+
+    def finish(self) -> None:
+        """The end of bounded input: an END mark, and every finding is closed."""
+        self.on_mark(Mark(MarkKind.END, self._reached))
+        self._last = None
+        self.findings.finish()
+
+    def take(self) -> pa.Table:
+        """Rows of findings since the last call, schema ALERT."""
+        return self.findings.take()
+
+    def _judge(self, batch: Columns) -> None:
+        alerts = Alerts.join([detector.on_batch(batch) for detector in self.detectors])
+        self.findings.add(batch, alerts)
+        self._reached = int(batch.ts.max())
+        self.findings.advance(self._reached)
+        if self._wants_time:
+            self._last = batch
+
+    def _seconds(self, ts: NDArray[np.int64]) -> list[tuple[int, int]]:
+        """(record, second) wherever record time first reaches another second.
+
+        Time that runs back by more than a second starts anew without a mark; by less, it is the same second still.
+        """
+        found = []
+        for at in [0, *(np.flatnonzero(np.diff(ts // SECOND_NS)) + 1).tolist()]:
+            second = int(ts[at]) // SECOND_NS
+            if self._second is None or second < self._second - 1:
+                self._second = second
+            elif second > self._second:
+                self._second = second
+                found.append((at, second))
+        return found
+
+
+def build(
+    enabled: Iterable[str],
+    learning: Any,
+    params: Mapping[str, Any] | None = None,
+) -> list[Detector]:
+    """Detectors from the registry, in the order of `enabled`.
+
+    Args:
+        enabled: names in the registry.
+        learning: `detectors.lifecycle.Learning`, shared by all.
+        params: each detector's own `Params`; the defaults of its module where none are given.
+
+    Raises:
+        KeyError: no such detector.
+    """
+    built = []
+    for name in enabled:
+        create: Callable[..., Detector] = load(name)
+        given = (params or {}).get(name)
+        built.append(create(modules[create.__module__].Params() if given is None else given, learning))
+    return built
+
+
+def run(source: Iterable[Columns | Mark], loop: Loop, sinks: Sequence[Sink] = ()) -> None:
+    """A whole bounded source through `loop`; its records and findings to each of `sinks`."""
+    for item in source:
+        if isinstance(item, Mark):
+            loop.on_mark(item)
+        else:
+            loop.on_batch(item)
+            for sink in sinks:
+                sink.on_batch(item)
+        _hand_on(loop, sinks)
+        del item
+    loop.finish()
+    _hand_on(loop, sinks)
+
+
+def _hand_on(loop: Loop, sinks: Sequence[Sink]) -> None:
+    rows = loop.take() if sinks else None
+    if rows is not None and rows.num_rows:
+        for sink in sinks:
+            sink.on_findings(rows)
