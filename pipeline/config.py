@@ -12,6 +12,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from detectors.lifecycle import Learning
 from detectors.registry import DETECTORS
 from pipeline.decode.decoder import DecodeSettings
 from pipeline.errors import ConfigError
@@ -44,14 +45,11 @@ class Config:
     """All settings of a run."""
 
     decode: DecodeSettings = field(default_factory=DecodeSettings)
-    learning: Any = None
-    """The detectors' common learning settings (`detectors.lifecycle.Learning`)."""
+    learning: Learning = field(default_factory=Learning)
     enabled: tuple[str, ...] = tuple(DETECTORS)
     """Detectors that run, in this order."""
     params: Mapping[str, Any] = field(default_factory=dict)
     """Each enabled detector's own `Params`."""
-    findings: Any = None
-    """How evidence is merged (`pipeline.findings`)."""
     output: OutputSettings = field(default_factory=OutputSettings)
 
 
@@ -178,7 +176,6 @@ def _detectors(table: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], d
 SECTIONS: dict[str, tuple[str, str]] = {
     "decode": ("pipeline.decode.decoder", "DecodeSettings"),
     "learning": ("detectors.lifecycle", "Learning"),
-    "findings": ("pipeline.findings", "FindingSettings"),
     "output": ("pipeline.config", "OutputSettings"),
 }
 """Section to the class of its settings; `[detectors]` is bound from the registry."""

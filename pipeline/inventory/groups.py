@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy as np
 from detectors.columns import Columns
 
 _COLUMNS = (
-    "ts src_ip dst_ip src_mac dst_mac src_port dst_port vlan device unit client_is_src protocol kind op func status"
-).split()
+    "ts", "src_ip", "dst_ip", "src_mac", "dst_mac", "src_port", "dst_port", "vlan",
+    "device", "unit", "client_is_src", "protocol", "kind", "op", "func", "status",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Groups:
         self._counts = np.zeros((slots, kernels.COUNTS), np.int64)
         self._records = np.zeros(slots, np.int64)
         self._used = np.array([0, limit, 0], np.int64)
-        self._kernel = kernels.group
+        self._kernel: Callable[..., None] = kernels.group
 
     def add(self, batch: Columns) -> None:
         """Count the records of `batch`."""

@@ -9,8 +9,12 @@ import numpy as np
 from detectors.jit import kernel
 from detectors.kernels.mix import mix
 
-_ZERO = np.uint64(0)
+WORDS = 8
+"""Words of a tag in the table of :func:`changed`: one cache line."""
 _PROBES = 64
+_ZERO, _ONE = np.uint64(0), np.uint64(1)
+_M1, _M2, _M3 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0xD6E8FEB86659FD93)
+_KNOWN, _FIRST, _NO_ROOM = 0, 1, 2
 
 
 @kernel()
@@ -67,8 +71,8 @@ def changed(
         device: uint64, n; unit: uint32, n: the records' keys.
         space: uint16 like the other point columns in their own types; `bits` is uint64, the bits of `value`.
         raw: int64: with the bits it is the whole value, so that text compares by name.
-        table: uint64, (capacity, 6), zeroed at first: two words of hash, value bits, raw, unused, taken.
-            Capacity is a power of two.
+        table: uint64, (capacity, WORDS), zeroed at first: device and unit hashed, space with direction and second
+            part of the address, address, name; value bits, raw; unused; taken.  Capacity is a power of two.
         used: int64, 3: tags held, most that may be held, points of tags that found no room (those are kept).
         point_out, record_out: int64, as long as there are points: indices of what is kept.
 
@@ -78,31 +82,37 @@ def changed(
     kept = 0
     mask = np.uint64(len(table) - 1)
     for i in range(len(device)):
-        stem = mix(device[i], np.uint64(unit[i]))
+        stem = mix(mix(_ZERO, device[i]), np.uint64(unit[i]))
         for j in range(offsets[i], offsets[i + 1]):
             where = np.uint64(space[j]) | (np.uint64(direction[j]) << np.uint64(16))
             where |= np.uint64(addr_sub[j]) << np.uint64(32)
-            key = mix(mix(mix(stem, where), addr[j]), name_id[j])
-            check = mix(key, stem)
-            slot = key & mask
-            state = 2
+            at, name = addr[j], name_id[j]
+            # Independent products, which the processor overlaps; keys are compared whole, so they need not be strong.
+            slot = mix(stem ^ (where * _M1), (at * _M2) ^ (name * _M3)) & mask
+            state = _NO_ROOM
             for _ in range(_PROBES):
-                if table[slot, 5] == _ZERO:
+                if table[slot, 7] == _ZERO:
                     if used[0] < used[1]:
                         used[0] += 1
-                        table[slot, 0], table[slot, 1], table[slot, 5] = key, check, np.uint64(1)
-                        state = 1
+                        table[slot, 0], table[slot, 1], table[slot, 2] = stem, where, at
+                        table[slot, 3], table[slot, 7] = name, _ONE
+                        state = _FIRST
                     break
-                if table[slot, 0] == key and table[slot, 1] == check:
-                    state = 0
+                if (
+                    table[slot, 0] == stem
+                    and table[slot, 1] == where
+                    and table[slot, 2] == at
+                    and table[slot, 3] == name
+                ):
+                    state = _KNOWN
                     break
-                slot = (slot + np.uint64(1)) & mask
-            if state == 2:
+                slot = (slot + _ONE) & mask
+            if state == _NO_ROOM:
                 used[2] += 1
-            elif state == 0 and table[slot, 2] == bits[j] and table[slot, 3] == np.uint64(raw[j]):
+            elif state == _KNOWN and table[slot, 4] == bits[j] and table[slot, 5] == np.uint64(raw[j]):
                 continue
-            if state != 2:
-                table[slot, 2], table[slot, 3] = bits[j], np.uint64(raw[j])
+            else:
+                table[slot, 4], table[slot, 5] = bits[j], np.uint64(raw[j])
             point_out[kept], record_out[kept] = j, i
             kept += 1
     return kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -79,18 +80,19 @@ class ChangedPoints:
 
     def __init__(self, tags: int) -> None:
         slots = 1 << max(4, (2 * tags - 1).bit_length())
-        self._table = np.zeros((slots, 6), np.uint64)
+        from pipeline.sink.kernels import WORDS, changed
+
+        self._kernel: Callable[..., int] = changed
+        self._table = np.zeros((slots, WORDS), np.uint64)
         self._used = np.array([0, tags, 0], np.int64)
 
     def of(self, batch: Columns) -> pa.RecordBatch:
         """The values of `batch` that are news, in order."""
-        from pipeline.sink.kernels import changed
-
         p = batch.points
         room = int(batch.offsets[-1] - batch.offsets[0]) if len(batch.offsets) else 0
         point, record = np.empty(room, np.int64), np.empty(room, np.int64)
         columns = (p.space, p.addr, p.addr_sub, p.name_id, p.direction, p.value.view(np.uint64), p.raw)
-        kept = changed(
+        kept = self._kernel(
             frozen(batch.offsets.astype(np.int64)),
             frozen(batch.device),
             frozen(batch.unit),

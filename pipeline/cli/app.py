@@ -1,0 +1,202 @@
+"""The commands of `fieldtap`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipeline.errors import ConfigError, FieldtapError
+
+EXIT_ERROR = 2
+"""Bad input, a bad setting or an output that cannot be written: one line on stderr says which."""
+
+_PATH = click.Path(path_type=Path)
+_SEVERITIES = ("informational", "low", "medium", "high", "critical")
+
+
+class App(click.Group):
+    """Turns errors into one line, and interrupts into their exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; see the module for exit codes."""
+        try:
+            return super().invoke(ctx)
+        except FieldtapError as error:
+            click.echo(f"fieldtap: {one_line(str(error))}", err=True)
+            ctx.exit(EXIT_ERROR)
+        except KeyboardInterrupt:
+            click.echo("fieldtap: interrupted, nothing was written", err=True)
+            ctx.exit(130)
+
+
+def one_line(text: str) -> str:
+    """`text` without line breaks and control characters: parts of it may come from the wire or from file names."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            click.echo(f"fieldtap {version('fieldtap')}")
+        except PackageNotFoundError:
+            click.echo("fieldtap (not installed)")
+        ctx.exit()
+
+
+@click.group(cls=App, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+def app() -> None:
+    """Watches industrial networks: captures become records with values, and findings, in Parquet.
+
+    \b
+    fieldtap learn clean.pcap --out baseline.parquet
+    fieldtap run today/ --baseline baseline.parquet --out results
+    fieldtap show results alerts
+
+    Exit codes: 0 done (a capture that breaks off is a warning), 2 bad input or output, 130 interrupted.
+    """
+
+
+_paths = click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=_PATH)
+_config = click.option("--config", type=_PATH, help="Settings (TOML); see infra/config/fieldtap.toml.")
+_site = click.option("--site", type=_PATH, help="Names of devices and tags (TOML).")
+_folder = click.option("--out", required=True, type=_PATH, help="Folder of the results.")
+
+
+@app.command()
+@_paths
+@_folder
+@click.option("--baseline", type=_PATH, help="What is normal, as `fieldtap learn` wrote it.")
+@_config
+@_site
+@click.option(
+    "--points", type=click.Choice(["all", "changed", "none"]), help="Values to keep: all (default), changed, none."
+)
+@click.option("--threads", type=click.IntRange(1, 2), help="1: all on one core; 2 (default): Parquet on another.")
+def run(
+    paths: tuple[Path, ...],
+    out: Path,
+    baseline: Path | None,
+    config: Path | None,
+    site: Path | None,
+    points: str | None,
+    threads: int | None,
+) -> None:
+    """Captures, or folders of them, to records, values, assets and findings in OUT.
+
+    An earlier result in OUT is replaced once this one is complete.
+    """
+    from pipeline.cli import commands
+
+    sys.exit(commands.run(paths, out, baseline, config, site, points=points, threads=threads))
+
+
+@app.command()
+@_paths
+@_folder
+@_config
+@click.option("--points", type=click.Choice(["all", "changed", "none"]), help="Values to keep: all (default).")
+@click.option("--threads", type=click.IntRange(1, 2), help="1: all on one core; 2 (default): Parquet on another.")
+def decode(paths: tuple[Path, ...], out: Path, config: Path | None, points: str | None, threads: int | None) -> None:
+    """Captures to records and values in OUT, without judging them."""
+    from pipeline.cli import commands
+
+    sys.exit(commands.decode(paths, out, config, points=points, threads=threads))
+
+
+@app.command()
+@_paths
+@click.option("--out", required=True, type=_PATH, help="The baseline, a Parquet file.")
+@_config
+@_site
+def learn(paths: tuple[Path, ...], out: Path, config: Path | None, site: Path | None) -> None:
+    """Captures of clean traffic to a baseline: all that they show is normal from then on."""
+    from pipeline.cli import commands
+
+    sys.exit(commands.learn(paths, out, config, site))
+
+
+@app.group()
+def baseline() -> None:
+    """Look at baselines."""
+
+
+@baseline.command("show")
+@click.argument("file", type=_PATH)
+@click.option("--detector", help="Only what this detector learned.")
+@click.option("--limit", type=click.IntRange(0), default=50, show_default=True, help="Rows at most, 0 for all.")
+def baseline_show(file: Path, detector: str | None, limit: int) -> None:
+    """What FILE takes for normal."""
+    from pipeline.cli import baselines
+
+    baselines.show(file, detector, limit)
+
+
+@baseline.command("diff")
+@click.argument("old", type=_PATH)
+@click.argument("new", type=_PATH)
+@click.option("--limit", type=click.IntRange(0), default=200, show_default=True, help="Rows at most, 0 for all.")
+def baseline_diff(old: Path, new: Path, limit: int) -> None:
+    """What NEW takes for normal that OLD does not, and the other way round."""
+    from pipeline.cli import baselines
+
+    baselines.diff(old, new, limit)
+
+
+@app.command()
+@click.argument("folder", metavar="DIR", type=_PATH)
+@click.argument(
+    "what", type=click.Choice(["alerts", "records", "assets", "points", "health"]), default="alerts", required=False
+)
+@click.option("--severity", type=click.Choice(_SEVERITIES), help="This severity and above (alerts).")
+@click.option("--detector", help="Such as value, or value.range (alerts).")
+@click.option("--device", help="Address, name or id of a device, or a part of the name.")
+@click.option("--client", help="Address or name of a client.")
+@click.option("--protocol", help="Such as modbus.")
+@click.option("--function", help="Number of a function, or a part of its name.")
+@click.option("--since", help="From this time on: 2026-03-02T09:00 (UTC).")
+@click.option("--until", help="Before this time.")
+@click.option("--site", type=_PATH, help="Names of devices and tags (TOML).")
+@click.option("--limit", type=click.IntRange(0), default=50, show_default=True, help="Rows at most, 0 for all.")
+def show(folder: Path, what: str, site: Path | None, limit: int, **filters: str | None) -> None:
+    """A readable look at results: alerts (default), records, assets, points or health."""
+    from pipeline.show import Filters
+    from pipeline.show import show as print_table
+
+    print_table(folder, what, Filters(**filters), site=site, limit=limit)
+
+
+@app.command()
+@click.option("--out", required=True, type=_PATH, help="Folder for plant.pcap, site.toml and attacks.parquet.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), default=30, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same bytes.")
+@click.option("--attacks", default="none", show_default=True, help="all, none, or names with commas between.")
+@click.option("--scale", type=click.IntRange(1), default=1, show_default=True, help="Plants side by side.")
+@click.option("--packets", type=click.IntRange(1), hidden=True, help="A benchmark capture of so many packets instead.")
+@click.option("--registers", type=click.IntRange(1), default=10, hidden=True)
+@click.option("--flows", type=click.IntRange(1), default=20, hidden=True)
+def simulate(
+    out: Path,
+    minutes: float,
+    seed: int,
+    attacks: str,
+    scale: int,
+    packets: int | None,
+    registers: int,
+    flows: int,
+) -> None:
+    """A small water plant, its traffic and attacks on it, as a capture with ground truth."""
+    from pipeline.cli import commands
+
+    if packets is not None:
+        commands.bulk(out, packets=packets, registers=registers, flows=flows, seed=seed)
+        return
+    names = tuple(name.strip() for name in attacks.split(",") if name.strip() not in ("", "none"))
+    if len(names) > 1 and "all" in names:
+        raise ConfigError("--attacks: 'all' stands alone")
+    commands.simulate(out, minutes=minutes, seed=seed, attacks=names, scale=scale)

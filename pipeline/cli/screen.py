@@ -1,0 +1,135 @@
+"""Screen: what a person sees while a command works, and when it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from pipeline.run import Progress, Report
+
+_COMPILE_S = 30
+_PLAIN_EVERY_S = 10.0
+_LISTED = 5
+_SEVERITY = ("unknown", "informational", "low", "medium", "high", "critical", "fatal")
+
+
+def plain(text: str) -> Text:
+    """`text` as it is: no markup, no control characters."""
+    return Text("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text))
+
+
+class Screen:
+    """Results and notes go to stdout, progress and warnings to stderr."""
+
+    def __init__(self) -> None:
+        self._out = Console(highlight=False)
+        self._err = Console(stderr=True, highlight=False)
+
+    def say(self, text: str) -> None:
+        """One line of result."""
+        self._out.print(plain(text), soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """One line beside the results."""
+        self._err.print(plain(text), soft_wrap=True)
+
+    def compiling(self) -> None:
+        """Say so when the first run on a machine is about to compile."""
+        from detectors.jit import is_warm
+
+        if not is_warm():
+            self.note(f"compiling kernels for this machine, once: about {_COMPILE_S} s")
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[Progress], None]]:
+        """Gives what is to be called with a run's progress: a bar on a terminal, else a line now and then."""
+        if not self._err.is_terminal:
+            yield self._lines()
+            return
+        from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        columns = (BarColumn(), DownloadColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+        with Bar(*columns, console=self._err, transient=True) as bar:
+            task = bar.add_task("", total=None, rate="")
+            started = monotonic()
+
+            def update(at: Progress) -> None:
+                rate = at.packets / max(1e-9, monotonic() - started)
+                bar.update(task, completed=at.bytes_read, total=at.total_bytes or None, rate=f"{rate:,.0f} packets/s")
+
+            yield update
+
+    def _lines(self) -> Callable[[Progress], None]:
+        last = monotonic()
+
+        def update(at: Progress) -> None:
+            nonlocal last
+            if monotonic() - last >= _PLAIN_EVERY_S:
+                last = monotonic()
+                done = f"{100 * at.bytes_read / at.total_bytes:.0f} %, " if at.total_bytes else ""
+                self.note(f"{done}{at.packets:,} packets")
+
+        return update
+
+    @contextmanager
+    def fraction(self, what: str) -> Iterator[Callable[[float], None]]:
+        """Gives what is to be called with the fraction done; shown on a terminal only."""
+        if not self._err.is_terminal:
+            yield lambda _: None
+            return
+        from rich.progress import Progress as Bar
+
+        with Bar(console=self._err, transient=True) as bar:
+            task = bar.add_task(what, total=1.0)
+            yield lambda done: bar.update(task, completed=done)
+
+    def summary(self, report: Report, *, judged: bool) -> None:
+        """Warnings, then the table of what came of it."""
+        self._warnings(report)
+        if not report.kept:
+            return
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+        table.add_column(style="bold")
+        table.add_column(justify="right")
+        table.add_column()
+        for row in (*_traffic(report), *(_findings(report) if judged else ())):
+            table.add_row(*(plain(cell) for cell in row))
+        self._out.print(table)
+        self.say(f"written to {report.out}")
+
+    def _warnings(self, report: Report) -> None:
+        for problem in report.problems:
+            self.note(f"fieldtap: warning: {problem}")
+        if report.ignored:
+            names = ", ".join(report.ignored[:_LISTED]) + (" …" if len(report.ignored) > _LISTED else "")
+            self.note(f"fieldtap: not captures, ignored: {len(report.ignored)} ({names})")
+        if report.interrupted:
+            left = "what is whole was kept" if report.kept else "the earlier result was left as it was"
+            self.note(f"fieldtap: interrupted after {report.packets:,} packets; {left}")
+
+
+def _traffic(report: Report) -> list[tuple[str, str, str]]:
+    rate = report.packets / report.seconds if report.seconds > 0 else 0.0
+    rows = [("packets", f"{report.packets:,}", f"{rate:,.0f} packets/s, {report.seconds:.1f} s")]
+    records = sorted(report.records.items(), key=lambda item: (-item[1], item[0]))
+    rows += [("records" if not i else "", f"{n:,}", name) for i, (name, n) in enumerate(records)] or [
+        ("records", "0", "")
+    ]
+    rows.append(("values", f"{report.points:,}", ""))
+    skipped = sorted(report.skipped.items(), key=lambda item: (-item[1], item[0]))
+    return rows + [("skipped" if not i else "", f"{n:,}", name) for i, (name, n) in enumerate(skipped)]
+
+
+def _findings(report: Report) -> list[tuple[str, str, str]]:
+    if not report.findings:
+        return [("findings", "0", "")]
+    found = [(f"{n:,}", f"{_SEVERITY[severity]}, {detector}") for (severity, detector), n in report.findings.items()]
+    return [("findings" if not i else "", n, what) for i, (n, what) in enumerate(found)]
