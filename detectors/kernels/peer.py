@@ -1,0 +1,167 @@
+"""Peer: who talks to whom, over which protocol and port.
+
+Keys of one table: a service (client, device, protocol, port), the pair it belongs to, and the device once it has
+spoken.  A record of a known service costs one lookup.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from detectors.jit import kernel
+from detectors.kernels.evidence import report
+from detectors.kernels.seen import (
+    TYPE_PAIR,
+    about_client,
+    about_device,
+    about_pair,
+    add,
+    holds_client,
+    is_due,
+    is_known,
+    is_live,
+    look,
+    tick,
+    touch,
+)
+from detectors.kernels.slots import ADOPTED, N_BUCKETS, find, hash_words, is_key
+from schemas.codes import Kind, Severity
+
+TYPE_CLIENT = 101
+TYPE_SERVICE = 103
+TYPE_DEVICE = 104
+
+SERVICE = np.uint64(1)
+PAIR = np.uint64(2)
+DEVICE = np.uint64(3)
+
+ANSWERED = 1
+"""Flag of a service: its device has spoken over it."""
+WROTE = 2
+"""Flag of a strange service: its client has written."""
+OF_STRANGER = 4
+"""Flag of a strange service: its pair is strange too."""
+SITE_STRANGER = 8
+"""Flag of a strange service: no baseline knows its client at all."""
+
+MOST_KEYS = 3
+MOST_ALERTS = 3
+"""What one record can add."""
+
+_FOREIGN = int(Kind.FOREIGN)
+_TIMEOUT = int(Kind.TIMEOUT)
+_MEDIUM = int(Severity.MEDIUM)
+_HIGH = int(Severity.HIGH)
+
+
+@kernel()
+def _accuse(out: Any, row: Any, flags: Any, severity: Any, hi: Any, lo: Any, device: Any) -> None:
+    """Report a record of a strange service."""
+    pair = about_pair(TYPE_PAIR, hi, lo, device)
+    if (flags & OF_STRANGER) == 0:
+        report(out, row, TYPE_SERVICE, severity, 0, about_pair(TYPE_SERVICE, hi, lo, device), pair)
+        return
+    client = np.uint64(0)
+    if (flags & SITE_STRANGER) != 0:
+        client = about_client(TYPE_CLIENT, hi, lo)
+        report(out, row, TYPE_CLIENT, severity, 0, client, np.uint64(0))
+    report(out, row, TYPE_PAIR, severity, 0, pair, client)
+
+
+@kernel()
+def _meet(table: Any, rows: Any, clients: Any, rules: Any, ts: Any, hi: Any, lo: Any, device: Any, service: Any) -> Any:
+    """Hold a service met for the first time, and its pair; (slot or -1, flags, whether it is strange)."""
+    bucket = np.int64(device % N_BUCKETS)
+    live = is_live(table.buckets, bucket, rules)
+    zero = np.uint64(0)
+    pair = look(table, device, hi, lo, PAIR, zero)
+    known_pair = pair >= 0 and is_known(table, pair)
+    if pair < 0:
+        add(table, rows, rules, live, not live, ts, device, hi, lo, PAIR, zero)
+    else:
+        touch(rows, pair, ts)
+    slot = add(table, rows, rules, live, not live, ts, device, hi, lo, service, zero)
+    flags = 0
+    if live and not known_pair:
+        flags = OF_STRANGER
+        if table.buckets[bucket, ADOPTED] != 0 and not holds_client(clients, hi, lo):
+            flags |= SITE_STRANGER
+    if slot >= 0:
+        rows["flags"][slot] = flags
+    return slot, flags, live
+
+
+@kernel()
+def _hear(table: Any, rows: Any, rules: Any, out: Any, row: Any, ts: Any, hi: Any, lo: Any, device: Any) -> None:
+    """The device speaks over a service for the first time."""
+    zero = np.uint64(0)
+    slot = look(table, device, zero, zero, DEVICE, zero)
+    if slot >= 0:
+        touch(rows, slot, ts)
+        return
+    live = is_live(table.buckets, np.int64(device % N_BUCKETS), rules)
+    add(table, rows, rules, live, not live, ts, device, zero, zero, DEVICE, zero)
+    if live:
+        about = about_device(TYPE_DEVICE, device)
+        report(out, row, TYPE_DEVICE, _MEDIUM, 0, about, about_pair(TYPE_PAIR, hi, lo, device))
+
+
+@kernel()
+def peers(start: Any, wire: Any, writes: Any, clients: Any, table: Any, rows: Any, rules: Any, out: Any) -> Any:
+    """Judge and learn the records from `start` on, until they end or there is no more room.
+
+    Args:
+        start: first record.
+        wire: `seen.Wire`.
+        writes: uint8 (256,), 1 for each operation that changes something.
+        clients: uint64 (n, 2) sorted, the clients of the baseline.
+        table: `slots.Table`.
+        rows: SEEN, by slot.
+        rules: `seen.Rules`.
+        out: `seen.Evidence`.
+
+    Returns:
+        The record to go on with; the number of records where all are done.
+    """
+    zero = np.uint64(0)
+    slot = np.int64(-1)
+    for i in range(start, len(wire.ts)):
+        if table.used[0] + MOST_KEYS > len(table.keys) or out.filled[0] + MOST_ALERTS > len(out.marks):
+            return i
+        kind = np.int64(wire.kind[i])
+        if kind in (_FOREIGN, _TIMEOUT):
+            continue
+        device = wire.device[i]
+        ts = wire.ts[i]
+        bucket = np.int64(device % N_BUCKETS)
+        tick(table.buckets, bucket, ts, rules.start_ns)
+        asks = wire.client_is_src[i] != 0
+        if asks:
+            hi, lo, port = wire.src_ip[i, 0], wire.src_ip[i, 1], np.uint64(wire.dst_port[i])
+        else:
+            hi, lo, port = wire.dst_ip[i, 0], wire.dst_ip[i, 1], np.uint64(wire.src_port[i])
+        service = SERVICE | np.uint64(wire.protocol[i]) << np.uint64(8) | port << np.uint64(16)
+        if slot < 0 or not is_key(table.keys, slot, device, hi, lo, service, zero):
+            slot = find(table, hash_words(device, hi, lo, service, zero), device, hi, lo, service, zero)
+        new = slot < 0
+        if new:
+            slot, flags, strange = _meet(table, rows, clients, rules, ts, hi, lo, device, service)
+        else:
+            touch(rows, slot, ts)
+            flags = rows["flags"][slot]
+            strange = not is_known(table, slot)
+        if strange and (new or asks):
+            wrote = writes[wire.op[i]] != 0 and asks
+            first_write = wrote and (flags & WROTE) == 0
+            due = is_due(rows, slot, ts, rules)
+            if due or first_write:
+                _accuse(out, i, flags, _HIGH if wrote else _MEDIUM, hi, lo, device)
+            if first_write and slot >= 0:
+                rows["flags"][slot] |= WROTE
+        if not asks and (flags & ANSWERED) == 0:
+            if slot >= 0:
+                rows["flags"][slot] |= ANSWERED
+            _hear(table, rows, rules, out, i, ts, hi, lo, device)
+    return len(wire.ts)

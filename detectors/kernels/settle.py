@@ -1,0 +1,212 @@
+"""Settle: what has been learned of a tag becomes the bounds it is held against.
+
+After IPAL's "SIMPLE" MinMax and Gradient (Wolsing et al. 2022), with margins widened by what the last part of the
+learning showed beyond the first.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from detectors.jit import kernel
+from schemas.codes import LearnState, PointType
+
+LEARN = int(LearnState.LEARN)
+SHADOW = int(LearnState.SHADOW)
+LIVE = int(LearnState.LIVE)
+
+CONSTANT = 1
+DISCRETE = 2
+ANALOG = 3
+COUNTER = 4
+UNSCORABLE = 5
+KINDS = ("", "constant", "discrete", "analog", "counter", "unscorable")
+"""What a tag was found to be: one value; few values, no margin; a range with margin and steps; rising or falling
+throughout, steps alone; a register that is no quantity of its own, such as the low half of a float."""
+
+NEVER = np.iinfo(np.int64).min
+
+HOT = np.dtype(
+    [
+        ("low", np.float64),
+        ("high", np.float64),
+        ("last", np.float64),
+        ("reach", np.float64),
+        ("seen", np.int64),
+        ("gap", np.int64),
+        ("n", np.int64),
+        ("state", np.uint8),
+        ("kind", np.uint8),
+        ("type", np.uint8),
+        ("alarmed", np.uint8),
+    ],
+    align=True,
+)
+"""What every value of a tag touches, 64 bytes: bounds (while learning: extremes), value before, largest normal step,
+ns of the latest value, longest silence learned, values, LearnState, kind, PointType, whether it is out of range."""
+
+COLD = np.dtype(
+    [
+        ("low", np.float64),
+        ("high", np.float64),
+        ("step", np.float64),
+        ("margin", np.float64),
+        ("wrapped", np.float64),
+        ("travel", np.float64),
+        ("bits", np.uint64),
+        ("first", np.int64),
+        ("since", np.int64),
+        ("ups", np.int64),
+        ("downs", np.int64),
+    ]
+)
+"""What only learning and alarms touch: extremes and largest step of the first part of learning, then of all; margin
+as a share of the range; largest step where the number wraps; way travelled; one bit for each distinct value; ns of
+first sight; ns since it is out of range; steps up, steps down."""
+
+FEW = 10
+"""Up to so many distinct values a tag is a state, not a quantity."""
+
+_U16 = int(PointType.U16)
+_I16 = int(PointType.I16)
+_U32 = int(PointType.U32)
+_I32 = int(PointType.I32)
+_SPAN16 = 65536.0
+_SPAN32 = 4294967296.0
+
+
+class Lengths(NamedTuple):
+    """Settings, as numbers; meaning as in `detectors.value.Params` and `detectors.lifecycle.Learning`."""
+
+    learns_only: bool
+    value_ns: int
+    samples: int
+    writes: int
+    margin: float
+    step_margin: float
+    step_floor: float
+    window_ns: int
+    rearm_ns: int
+    limit: int
+
+
+@kernel(inline=True)
+def wrap_span(kind: Any) -> Any:
+    """How far apart an integer's ends are by its encoding, 0.0 where it does not wrap."""
+    if kind in (_U16, _I16):
+        return _SPAN16
+    return _SPAN32 if kind in (_U32, _I32) else 0.0
+
+
+@kernel(inline=True)
+def unwrapped(d: Any, kind: Any) -> Any:
+    """The step `d` of an integer that may have run over its end: the shorter way round."""
+    span = wrap_span(kind)
+    if span > 0.0 and abs(d) > 0.5 * span:
+        return d + span if d < 0.0 else d - span
+    return d
+
+
+@kernel()
+def popcount(bits: Any) -> Any:
+    """How many bits are set."""
+    n = 0
+    while bits != 0:
+        bits &= bits - np.uint64(1)
+        n += 1
+    return n
+
+
+@kernel()
+def mark_extremes(hot: Any, cold: Any, tag: Any) -> None:
+    """Note range and steps so far; what goes beyond them later tells how much margin the tag needs."""
+    cold["low"][tag] = hot["low"][tag]
+    cold["high"][tag] = hot["high"][tag]
+    cold["step"][tag] = hot["reach"][tag]
+
+
+@kernel()
+def classify(hot: Any, cold: Any, tag: Any) -> Any:
+    """What a tag is, by what it has shown while learning."""
+    width = hot["high"][tag] - hot["low"][tag]
+    if width == 0.0:
+        return CONSTANT
+    kind = np.int64(hot["type"][tag])
+    distinct = popcount(cold["bits"][tag])
+    ups = cold["ups"][tag]
+    downs = cold["downs"][tag]
+    if distinct > FEW and (100 * downs <= ups or 100 * ups <= downs):
+        return COUNTER
+    if distinct > FEW and kind in (_U16, _I16):
+        wide = width > 0.9 * _SPAN16
+        rough = width > 0.5 * _SPAN16 and cold["travel"][tag] > 0.25 * width * np.float64(hot["n"][tag] - 1)
+        if wide or rough:
+            return UNSCORABLE
+    walks = distinct >= 4 and hot["reach"][tag] <= width / 3.0
+    return ANALOG if distinct > FEW or walks else DISCRETE
+
+
+@kernel()
+def overshoot(hot: Any, cold: Any, tag: Any) -> Any:
+    """How far the last part of learning went beyond the first, as a share of the first's range, at most 1."""
+    width = cold["high"][tag] - cold["low"][tag]
+    if width <= 0.0:
+        return 0.0
+    over = max(cold["low"][tag] - hot["low"][tag], hot["high"][tag] - cold["high"][tag])
+    return min(over / width, 1.0)
+
+
+@kernel()
+def apply_bounds(hot: Any, cold: Any, tag: Any) -> None:
+    """Bounds from the extremes, the margin and the kind in `cold` and `hot`, and LIVE from now on."""
+    kind = hot["kind"][tag]
+    low = cold["low"][tag]
+    high = cold["high"][tag]
+    slack = cold["margin"][tag] * (high - low)
+    hot["low"][tag] = low - slack
+    hot["high"][tag] = high + slack
+    hot["reach"][tag] = cold["step"][tag]
+    if kind in (COUNTER, UNSCORABLE):
+        hot["low"][tag] = -np.inf
+        hot["high"][tag] = np.inf
+    if kind in (CONSTANT, DISCRETE, UNSCORABLE):
+        hot["reach"][tag] = np.inf
+    hot["state"][tag] = LIVE
+
+
+@kernel()
+def settle(hot: Any, cold: Any, tag: Any, lengths: Any) -> None:
+    """End the learning of a tag: margin = the setting + the overshoot, at least one step of a tag that walks.
+
+    The largest normal step is that learned, times one plus `step_margin` plus the overshoot of steps, plus
+    `step_floor` of the range.
+    """
+    found = classify(hot, cold, tag)
+    hot["kind"][tag] = found
+    width = hot["high"][tag] - hot["low"][tag]
+    margin = 0.0
+    step = hot["reach"][tag]
+    if found == COUNTER:
+        step = cold["wrapped"][tag]
+    if found == ANALOG:
+        margin = lengths.margin + overshoot(hot, cold, tag)
+        if popcount(cold["bits"][tag]) <= FEW:
+            margin = max(margin, step / width)
+    before = cold["step"][tag]
+    wider = min((hot["reach"][tag] - before) / before, 1.0) if before > 0.0 else 0.0
+    floor = lengths.step_floor * width if found == ANALOG else 0.0
+    cold["low"][tag] = hot["low"][tag]
+    cold["high"][tag] = hot["high"][tag]
+    cold["margin"][tag] = margin
+    cold["step"][tag] = step * (1.0 + lengths.step_margin + wider) + floor
+    apply_bounds(hot, cold, tag)
+
+
+@kernel()
+def settle_all(hot: Any, cold: Any, lengths: Any) -> None:
+    """Settle every tag that is still learning."""
+    for tag in range(len(hot)):
+        if hot["state"][tag] in (LEARN, SHADOW):
+            settle(hot, cold, tag, lengths)

@@ -1,0 +1,44 @@
+"""Learning: LEARN collects, SHADOW calibrates and says nothing, LIVE alarms; by record time alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+SECOND_NS = 1_000_000_000
+SHADOW_SHARE = 0.25
+"""Last part of a learning time that calibrates instead of collecting."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learning:
+    """How long what is seen counts as normal where no baseline says so."""
+
+    mode: Literal["learn", "detect"] = "detect"
+    """"learn": everything is normal and nothing alarms; "detect": learn for a while, then alarm."""
+    start_ns: int | None = None
+    """Record time at which the site's learning starts, the same for every worker: the first record of the input.
+    None: each device bucket starts at its own first record."""
+    site_s: float = 300.0
+    """Learning time of the site, for who talks to whom and asks for what."""
+    value_s: float = 300.0
+    """Learning time of a value, from its own first sight."""
+    value_samples: int = 60
+    """Values that a tag must have shown before it is judged, however long that takes."""
+    write_samples: int = 10
+    """The same for values written to a tag, which are far fewer."""
+
+    @property
+    def learns_only(self) -> bool:
+        """Whether nothing may alarm."""
+        return self.mode == "learn"
+
+    @property
+    def site_ns(self) -> int:
+        """`site_s` in nanoseconds."""
+        return int(self.site_s * SECOND_NS)
+
+    @property
+    def value_ns(self) -> int:
+        """`value_s` in nanoseconds."""
+        return int(self.value_s * SECOND_NS)

@@ -1,0 +1,190 @@
+"""Peer: new clients, pairs, services and devices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.base import Attack, Buckets, FindingType, State
+from detectors.columns import Columns, records
+from detectors.existence import Existence, addresses, baseline_columns
+from detectors.kernels import peer as kernel
+from detectors.kernels import seen
+from detectors.kernels import slots as k
+from detectors.lifecycle import SECOND_NS, Learning
+from schemas.codes import WRITING, Direction, Kind, Match, Op, Protocol, Space, Transport
+
+_ROGUE = Attack("TA0108", "T0848", "Rogue Master")
+_REMOTE = Attack("TA0109", "T0886", "Remote Services")
+_DISCOVERY = Attack("TA0102", "T0846", "Remote System Discovery")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Params:
+    """`[detectors.peer]`."""
+
+    window_s: float = 600.0
+    """How long a stranger's requests are counted as evidence, from its first."""
+    rearm_s: float = 86_400.0
+    """After how long a stranger that was reported is reported again."""
+    max_keys: int = 16_384
+    """Devices, pairs and services remembered for each of the 1024 device buckets; beyond it the oldest strangers go."""
+
+
+class PeerDetector(Existence):
+    """Who talks to whom, over which protocol and port; strangers alarm at once, and more loudly when they write."""
+
+    name = "peer"
+    version = "1"
+    findings = (
+        FindingType(
+            code=kernel.TYPE_CLIENT,
+            uid="peer.new_client",
+            title="Unknown client",
+            text="{client} is in no learned conversation, and asks {device} to {op}",
+            types=("policy",),
+            analytic_type=4,
+            attacks=(_ROGUE, _DISCOVERY),
+            confidence=80,
+        ),
+        FindingType(
+            code=seen.TYPE_PAIR,
+            uid="peer.new_pair",
+            title="New conversation",
+            text="{client} talks to {device} for the first time: {op}",
+            types=("policy",),
+            analytic_type=4,
+            attacks=(_ROGUE, _REMOTE),
+            confidence=75,
+        ),
+        FindingType(
+            code=kernel.TYPE_SERVICE,
+            uid="peer.new_service",
+            title="New service in a known conversation",
+            text="{client} uses another protocol or port of {device}: {op}",
+            types=("policy",),
+            analytic_type=4,
+            attacks=(_REMOTE,),
+            confidence=60,
+        ),
+        FindingType(
+            code=kernel.TYPE_DEVICE,
+            uid="peer.new_device",
+            title="New device",
+            text="{device} answers for the first time, to {client}",
+            types=("policy",),
+            analytic_type=4,
+            attacks=(_ROGUE, _DISCOVERY),
+            confidence=60,
+        ),
+    )
+
+    def __init__(self, params: Params, learning: Learning) -> None:
+        super().__init__(learning, params.window_s, params.rearm_s, params.max_keys, kernel.MOST_KEYS)
+        self._writes = np.zeros(256, np.uint8)
+        self._writes[[int(op) for op in WRITING]] = 1
+        self._clients = np.zeros((0, 2), np.uint64)
+
+    def _scan(self, start: int, wire: seen.Wire) -> int:
+        rows = self.slots.held["seen"]
+        table = self.slots.table
+        at: int = kernel.peers(start, wire, self._writes, self._clients, table, rows, self._rules, self._evidence)
+        return at
+
+    def snapshot(self, buckets: Buckets) -> State:
+        """All state of these buckets, and the clients that the baseline knows anywhere on the site."""
+        return {**super().snapshot(buckets), "clients": self._clients}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take over a snapshot."""
+        super().restore(state)
+        self._know(state["clients"])
+
+    def _know(self, clients: NDArray[np.uint64]) -> None:
+        self._clients = np.ascontiguousarray(np.unique(np.concatenate([self._clients, clients]), axis=0))
+
+    def learned(self) -> Mapping[str, NDArray[Any]]:
+        """Known services (`code`: protocol << 56 | port) and devices."""
+        keys, rows = self.slots.keys, self.slots.rows("seen")
+        kind = keys[:, 3] & np.uint64(0xFF)
+        keep = ((keys[:, k.STATUS] & k.KNOWN) != 0) & (kind != kernel.PAIR)
+        keys, rows, kind = keys[keep], rows[keep], kind[keep]
+        is_service = kind == kernel.SERVICE
+        protocol = keys[:, 3] >> np.uint64(8) & np.uint64(0xFF)
+        return baseline_columns(
+            device=keys[:, 0],
+            peer=keys[:, 1:3],
+            parameter=np.where(is_service, "service", "device"),
+            code=np.where(is_service, protocol << np.uint64(56) | keys[:, 3] >> np.uint64(16), np.uint64(0)),
+            n=rows["n"].astype(np.uint64),
+            first=rows["first"],
+            last=rows["last"],
+        )
+
+    def adopt(self, baseline: Mapping[str, NDArray[Any]]) -> None:
+        """Its services, pairs and devices are known; every other is strange from the first record."""
+        self.slots.adopt_everywhere()
+        peer = addresses(baseline["peer"])
+        code = np.asarray(baseline["code"], np.uint64)
+        is_service = np.asarray(baseline["parameter"]) == "service"
+        words = np.zeros((len(code), k.WORDS), np.uint64)
+        words[:, 0] = baseline["device"]
+        words[:, 1:3] = peer
+        service = kernel.SERVICE | code >> np.uint64(56) << np.uint64(8) | (code & np.uint64(0xFFFF)) << np.uint64(16)
+        words[:, 3] = np.where(is_service, service, kernel.DEVICE)
+        self._enter(words, baseline)
+        pairs = words[is_service]
+        pairs[:, 3] = kernel.PAIR
+        of_service = {name: np.asarray(baseline[name])[is_service] for name in ("first", "last", "n")}
+        self._enter(pairs, of_service)
+        self._know(peer[is_service])
+
+
+def example(rng: np.random.Generator) -> list[Columns]:
+    """Two clients and two devices; just after learning a third client asks, then writes; a known one takes a new port."""
+    start = 1_700_000_000 * SECOND_NS
+    devices = [int(d) for d in rng.integers(1, 1 << 63, 2)]
+    rows: list[dict[str, Any]] = []
+
+    def ask(second: float, client: int, device: int, op: Op = Op.READ, port: int = 502) -> None:
+        base: dict[str, Any] = {
+            "device": devices[device] if device < 2 else devices[0] ^ 0x5A5A00,
+            "protocol": Protocol.MODBUS,
+            "transport": Transport.TCP,
+            "unit": 1,
+            "op": op,
+            "func": 3 if op == Op.READ else 6,
+        }
+        asked, served = bytes(10) + b"\xff\xff\x0a\x00\x00" + bytes([client]), bytes(15) + bytes([100 + device])
+        at = int(start + second * SECOND_NS)
+        value = {"space": Space.HOLDING_REGISTER, "value": float(rng.integers(40, 60)), "direction": Direction.READ}
+        request = {"src_ip": asked, "dst_ip": served, "src_port": 40_000 + client, "dst_port": port}
+        answer = {"src_ip": served, "dst_ip": asked, "src_port": port, "dst_port": 40_000 + client}
+        rows.append(
+            base
+            | request
+            | {"ts": at, "seq": len(rows), "kind": Kind.REQUEST, "client_is_src": 1, "match": Match.PENDING}
+        )
+        rows.append(
+            base
+            | answer
+            | {"ts": at + 1_000_000, "seq": len(rows), "kind": Kind.RESPONSE, "match": Match.MATCHED, "points": [value]}
+        )
+
+    for second in range(0, 300, 10):
+        ask(second, 1, 0)
+        ask(second + 0.1, 2, 1)
+    ask(299.9, 2, 0)
+    for second in range(300, 340, 10):
+        ask(second + 0.5, 3, 0)
+        ask(second + 1.0, 1, 0, port=1502)
+        ask(second + 2.0, 1, 0)
+    ask(341.0, 3, 0, Op.WRITE)
+    ask(342.0, 1, 2)
+    ask(950.0, 3, 0)
+    ask(951.0, 3, 0, Op.WRITE)
+    return [records(rows[at : at + 17]) for at in range(0, len(rows), 17)]
