@@ -238,7 +238,7 @@ def _fill(
         _stamp(chunk["request"], asked)
         _stamp(chunk["response"], answered)
         written = min(left, here * 2 * size)
-        file.write(memoryview(chunk.view(np.uint8))[: shape.length_of(written)])
+        file.write(chunk.view(np.uint8)[: shape.length_of(written)].data)
         order = np.concatenate([asked, answered], axis=1).ravel()
         times = (times[0] if start else int(order[0]), int(order[written - 1]))
         left -= written

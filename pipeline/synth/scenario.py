@@ -1,0 +1,115 @@
+"""The run of the simulated plant: everything that happens, in order of time, into one capture."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from pipeline.errors import ConfigError, OutputError
+from pipeline.synth import ATTACKS, SimulationReport
+from pipeline.synth.attacks import MINIMUM_S, stages
+from pipeline.synth.background import Background
+from pipeline.synth.plant import Plant, Schedule
+from pipeline.synth.routine import Engineering, Operator, Reconnections
+from pipeline.synth.site import site_text
+from pipeline.synth.truth import Truth, write_truth
+from pipeline.synth.wire import Tap, open_capture
+
+MAX_SCALE = 200
+_SLICE_S = 5.0
+"""Seconds between two writes of what has passed; nothing comes later than this."""
+
+
+def run(
+    out: Path,
+    *,
+    minutes: float,
+    seed: int,
+    attacks: Sequence[str],
+    scale: int,
+    start: datetime,
+    progress: Callable[[float], None] | None,
+) -> SimulationReport:
+    """See :func:`pipeline.synth.simulate`."""
+    names = _names(attacks)
+    seconds = minutes * 60.0
+    _check(seconds, names, scale)
+    start = start if start.tzinfo else start.replace(tzinfo=UTC)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with open_capture(out / "plant.pcap") as file:
+            tap, plants, truths = _play(file, seconds, seed, names, scale, start, progress)
+            size = file.tell()
+        (out / "site.toml").write_text(site_text(plants), encoding="utf-8")
+        write_truth(out / "attacks.parquet", truths, tap, _microseconds(start))
+        os.replace(out / "plant.pcap.part", out / "plant.pcap")
+    except OSError as error:
+        raise OutputError(f"simulating into {out}: {error.strerror or error}") from error
+    return SimulationReport(
+        capture=out / "plant.pcap",
+        site=out / "site.toml",
+        attacks=out / "attacks.parquet",
+        packets=tap.packets,
+        size=size,
+        transactions=sum(session.exchanges for plant in plants for session in plant.visits),
+        staged=tuple(truth.name for truth in truths),
+    )
+
+
+def _names(attacks: Sequence[str]) -> list[str]:
+    names: list[str] = []
+    for name in attacks:
+        if name == "all":
+            names += ATTACKS
+        elif name in ATTACKS:
+            names.append(name)
+        else:
+            raise ConfigError(f"attacks: no attack {name!r}, there are {', '.join(ATTACKS)}, all")
+    return names
+
+
+def _check(seconds: float, names: list[str], scale: int) -> None:
+    if not seconds > 0:
+        raise ConfigError(f"minutes must be above 0, not {seconds / 60:g}")
+    if not 1 <= scale <= MAX_SCALE:
+        raise ConfigError(f"scale must be 1 to {MAX_SCALE}, not {scale}")
+    needed = len(names) * MINIMUM_S / 60
+    if seconds / 60 < needed:
+        raise ConfigError(f"{len(names)} attacks need at least {needed:g} minutes, not {seconds / 60:g}")
+
+
+def _microseconds(start: datetime) -> int:
+    return round(start.timestamp() * 1e6)
+
+
+def _play(
+    file: BinaryIO,
+    seconds: float,
+    seed: int,
+    names: list[str],
+    scale: int,
+    start: datetime,
+    progress: Callable[[float], None] | None,
+) -> tuple[Tap, list[Plant], list[Truth]]:
+    tap, schedule = Tap(file, _microseconds(start)), Schedule()
+    second_of_day = start.hour * 3600.0 + start.minute * 60.0 + start.second
+    plants = []
+    for number in range(scale):
+        plant = Plant(number, seed, tap, schedule, second_of_day)
+        Operator(plant)
+        Engineering(plant)
+        Reconnections(plant)
+        Background(plant, start.timestamp())
+        plants.append(plant)
+    truths = [stage.play() for stage in stages(names, seconds, plants)]
+    now = 0.0
+    while now < seconds:
+        now = min(now + _SLICE_S, seconds)
+        schedule.run(now)
+        tap.flush(now - _SLICE_S if now < seconds else seconds)
+        if progress is not None:
+            progress(now / seconds)
+    return tap, plants, truths
