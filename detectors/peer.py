@@ -145,7 +145,7 @@ class PeerDetector(Existence):
 
 
 def example(rng: np.random.Generator) -> list[Columns]:
-    """Two clients and two devices; just after learning a third client asks, then writes; a known one takes a new port."""
+    """Two clients and two devices; then a third client asks and writes, and a known one takes a new port."""
     start = 1_700_000_000 * SECOND_NS
     devices = [int(d) for d in rng.integers(1, 1 << 63, 2)]
     rows: list[dict[str, Any]] = []
