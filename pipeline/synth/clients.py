@@ -134,6 +134,7 @@ class Poller:
         session: its connection.
         blocks: what it asks for in every cycle.
         commands: what it is to send at the start of the next cycle, with the attack each belongs to.
+        new_port: port of a connection to be opened in place of the present one, at the next cycle; 0 for none.
     """
 
     def __init__(self, session: Session, blocks: list[Exchange], period_s: float, rng: Random) -> None:
@@ -141,6 +142,7 @@ class Poller:
         self.blocks = blocks
         self.period_s = period_s
         self.commands: deque[tuple[int, bytes, int]] = deque()
+        self.new_port = 0
         self._rng = rng
 
     def command(self, unit: int, pdu: bytes, mark: int = UNMARKED) -> None:
@@ -150,6 +152,8 @@ class Poller:
     def cycle(self, at: float) -> float:
         """Ask for all blocks from `at` on; gives the time after the last answer."""
         now = at
+        if self.new_port:
+            now = self._reconnect(at)
         while self.commands:
             unit, pdu, mark = self.commands.popleft()
             now = self.session.ask(now, unit, pdu, mark, steady=True) + 0.0006
@@ -157,6 +161,17 @@ class Poller:
             now = self.session.ask(now, unit, pdu) + self._pause()
         self.session.link.settle(now)
         return now
+
+    def greet(self, at: float) -> float:
+        """Identification of every unit, as after every handshake; gives the time after it."""
+        for unit in sorted({unit for unit, _ in self.blocks}):
+            at = self.session.ask(at + 0.001, unit, IDENTIFY, steady=True)
+        return at
+
+    def _reconnect(self, at: float) -> float:
+        now = self.session.reconnect(at, self.new_port)
+        self.new_port = 0
+        return self.greet(now) + self._pause()
 
     def next_time(self, at: float, done: float) -> float:
         """When the cycle after the one of `at` begins."""

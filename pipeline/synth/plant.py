@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable
 from random import Random
 
-from pipeline.synth.clients import IDENTIFY, Exchange, Poller, Session, read, read_write
+from pipeline.synth.clients import Exchange, Poller, Session, read, read_write
 from pipeline.synth.process import STEP_S, Process
 from pipeline.synth.server import Server
 from pipeline.synth.tags import DISTRIBUTION, FILTRATION, INTAKE, SERIAL
@@ -153,10 +153,7 @@ class Plant:
         """The HMI's start: a handshake, then identification of every unit."""
 
         def greet(at: float) -> None:
-            now = poller.session.link.open(at)
-            for unit in sorted({unit for unit, _ in poller.blocks}):
-                now = poller.session.ask(now + 0.001, unit, IDENTIFY, steady=True)
-            self.schedule.at(now + 0.05, self._cycle(poller))
+            self.schedule.at(poller.greet(poller.session.link.open(at)) + 0.05, self._cycle(poller))
 
         return greet
 

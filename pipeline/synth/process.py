@@ -221,11 +221,11 @@ class Process:
     def _measure_serial(self) -> None:
         noise = self._rng.gauss
         self.at401 = 0.97 * self.chlorine + noise(0, 0.004)
-        self.at402 = 7.42 + 0.5 * self._cloud.value + noise(0, 0.008)
+        self.at402 = 7.42 + 2.0 * self._cloud.value + noise(0, 0.008)
         self.tt401 = self.tt101 + 0.6 + noise(0, 0.02)
         self.at201 = max(0.22 + self._cloud.value + 0.05 * max(self.fouling) + noise(0, 0.004), 0.01)
         self.jt401 = 6.0 + 18.0 * sum(p.position for p in self.pumps) + 30.0 * (self.speed_hz / 50) ** 3 + noise(0, 0.2)
         self.et401 = 401.5 + 40 * self._supply.value + noise(0, 0.3)
         self.xt401 = 0.86 + noise(0, 0.003)
         self.it401 = self.jt401 * 1000 / (1.732 * self.et401 * self.xt401)
-        self.st401 = 50.0 + 0.5 * self._cloud.value + noise(0, 0.004)
+        self.st401 = 50.0 + 1.5 * self._cloud.value + noise(0, 0.004)

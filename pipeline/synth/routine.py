@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline.synth.clients import IDENTIFY, write_coil, write_coils, write_register, write_registers
+from pipeline.synth.clients import write_coil, write_coils, write_register, write_registers
 from pipeline.synth.plant import ENGINEERING_BLOCKS, PRESSURE_SETPOINT, Plant
 from pipeline.synth.tags import DISTRIBUTION, HOLDING
 
@@ -108,8 +108,7 @@ class Reconnections:
         plant.schedule.at(self._rng.uniform(300.0, 900.0), self._reconnect)
 
     def _reconnect(self, at: float) -> None:
-        session = self._rng.choice(self._plant.hmi_pollers[:3]).session
+        poller = self._rng.choice(self._plant.hmi_pollers[:3])
         self._plant.schedule.at(at + self._rng.uniform(900.0, 1500.0), self._reconnect)
-        if session.link.relay is None:
-            now = session.reconnect(at, self._plant.port(self._plant.hmi))
-            session.ask(now + 0.001, 1, IDENTIFY, steady=True)
+        if poller.session.link.relay is None:
+            poller.new_port = self._plant.port(self._plant.hmi)
