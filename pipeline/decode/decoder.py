@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from detectors.columns import Columns
 from pipeline.capture.block import PacketBlock
+from schemas.codes import Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,29 +26,177 @@ class DecodeSettings:
     """After how long, by record time, an unanswered request becomes a timeout row."""
     max_flows: int = 1 << 20
     """Flows remembered at once; the longest silent are forgotten, and counted."""
+    shard: int = 0
+    """Number of the capture point."""
+    boot: int = 0
+    """Number of the shard's start."""
 
 
 class Decoder:
     """One shard's decode.  Feed it blocks in order; it keeps no view of a block."""
 
     def __init__(self, settings: DecodeSettings | None = None) -> None:
+        from pipeline.decode import memory
+        from pipeline.decode.arena import Arenas
+
         self.settings = settings or DecodeSettings()
+        self._memory = memory.make(
+            self.settings.site,
+            self.settings.vlan_tells_devices_apart,
+            round(self.settings.request_timeout_s * 1e9),
+            self.settings.shard,
+            self.settings.boot,
+        )
+        self._arenas = Arenas()
+        self._arena, self._output = self._arenas.take()
+        self._frames, self._heads, self._bodies = _absent()
 
     def feed(self, block: PacketBlock) -> Iterator[Columns]:
         """The records that `block` completes, in batches of at most 32,768.
 
-        A batch's memory is given back for reuse when the last view of it is gone.
+        Records that fill no batch are kept for the next block.  A batch's memory is given back for reuse when the
+        last view of it is gone.
         """
-        raise NotImplementedError
+        from pipeline.decode import layout as c
+
+        ctl = self._memory.ctl
+        ctl[c.C_NEXT] = 0
+        ctl[c.C_N] = len(block)
+        ctl[c.C_FIRST_PACKET] = block.first_packet
+        while True:
+            status = self._drive(block)
+            if status == c.DONE:
+                return
+            if status == c.FULL:
+                yield self._batch()
+            else:
+                self._provide(status)
 
     def finish(self) -> Iterator[Columns]:
-        """What the end of bounded input completes: streams with holes, and nothing else."""
-        raise NotImplementedError
+        """What is left at the end of bounded input: streams with holes are closed, then the last batch.
+
+        Requests that are still open stay pending: whether they would have been answered is not known.
+        """
+        from pipeline.decode import layout as c
+        from pipeline.decode import memory
+
+        ctl = self._memory.ctl
+        while ctl[c.C_HOLE_HEAD] < ctl[c.C_HOLE_TAIL] or ctl[c.C_WORK]:
+            yield from self.feed(_nothing_at(int(ctl[c.C_NOW])))
+            if not self._give_up_hole():
+                break
+        if ctl[c.C_RECORDS]:
+            yield self._batch()
+        from pipeline.decode import counters as n
+
+        self._memory.stats[n.N_OPEN] += memory.forget_flows(self._memory)
 
     def health(self) -> list[tuple[str, str, str, int]]:
         """(stage, counter, reason, value) rows for HEALTH so far."""
-        raise NotImplementedError
+        from pipeline.decode import counters
+
+        rows = [(*name, int(v)) for name, v in zip(counters.NAMES, self._memory.stats, strict=True) if v]
+        for number, packets in enumerate(self._memory.traffic):
+            if packets:
+                name = Protocol(number).name.lower() if number in _PROTOCOLS else f"protocol {number}"
+                rows.append(("link", "protocol", name, int(packets)))
+        return rows
 
     def names(self) -> Mapping[int, str]:
-        """Names met so far: name id to text."""
-        raise NotImplementedError
+        """Names met so far: name id to text, what is not UTF-8 escaped."""
+        from pipeline.decode import layout as c
+
+        found: dict[int, str] = {}
+        for k in range(int(self._memory.ctl[c.C_NAMES])):
+            name, at, size = (int(v) for v in self._memory.name_where[k])
+            found[name & 0xFFFFFFFFFFFFFFFF] = bytes(self._memory.name_text[at : at + size]).decode(
+                "utf-8", "backslashreplace"
+            )
+        return found
+
+    def _drive(self, block: PacketBlock) -> int:
+        from pipeline.decode.drive import Packets, drive
+
+        packets = Packets(block.data, block.offset, block.captured, block.original, block.ts_ns, block.link)
+        return drive(packets, self._memory, self._output, self._frames, self._heads, self._bodies)
+
+    def _give_up_hole(self) -> bool:
+        """Put the oldest hole's stream to work; False when none is left."""
+        from pipeline.decode import drive, memory  # noqa: F401
+        from pipeline.decode import layout as c
+
+        m = self._memory
+        while m.ctl[c.C_HOLE_HEAD] < m.ctl[c.C_HOLE_TAIL]:
+            place = drive.give_up_oldest_hole(m.flow, m.held, m.links, m.holes, m.ctl, m.stats)
+            if place >= 0:
+                m.ctl[c.C_WORK] = 2
+                m.ctl[c.C_FLOW] = place >> 1
+                m.ctl[c.C_DIR] = place & 1
+                return True
+        return False
+
+    def _provide(self, status: int) -> None:
+        """Do what the driver asked for."""
+        from pipeline.decode import counters as n
+        from pipeline.decode import layout as c
+        from pipeline.decode import memory
+
+        ctl, stats = self._memory.ctl, self._memory.stats
+        if status == c.GROW_PENDING:
+            self._memory = memory.grow_pending(self._memory)
+        elif status == c.GROW_FLOWS:
+            if 2 * len(self._memory.flow) <= self.settings.max_flows:
+                self._memory = memory.grow_flows(self._memory)
+            else:
+                stats[n.N_FLOWS_LOST] += ctl[c.C_FLOWS]
+                stats[n.N_OPEN] += memory.forget_flows(self._memory)
+        elif status == c.NEW_EPOCH:
+            stats[n.N_EPOCHS] += 1
+            stats[n.N_OPEN] += memory.forget_flows(self._memory)
+            ctl[c.C_NOW] = np.iinfo(np.int64).min // 2
+        elif status == c.LOAD_PROTOCOL:
+            self._load(Protocol(int(ctl[c.C_NEED])))
+
+    def _load(self, protocol: Protocol) -> None:
+        from pipeline.decode import layout as c
+        from pipeline.decode.protocols import decoder
+
+        frame, head, body = decoder(protocol).kernels()
+        self._frames = _with(self._frames, protocol, frame)
+        self._heads = _with(self._heads, protocol, head)
+        self._bodies = _with(self._bodies, protocol, body)
+        self._memory.ctl[c.C_LOADED] |= 1 << protocol
+
+    def _batch(self) -> Columns:
+        """The records so far as columns, and a new arena to go on with."""
+        from pipeline.decode import layout as c
+
+        ctl = self._memory.ctl
+        records, points = int(ctl[c.C_RECORDS]), int(ctl[c.C_POINTS])
+        self._output.rec32[c.R_OFFSET * c.REC + records] = points
+        batch = self._arenas.columns(self._arena, records, points, bool(ctl[c.C_SPARSE]))
+        self._arena, self._output = self._arenas.take()
+        ctl[c.C_RECORDS] = ctl[c.C_POINTS] = ctl[c.C_SPARSE] = 0
+        return batch
+
+
+_PROTOCOLS = {int(p) for p in Protocol}
+
+
+def _with(table: tuple[Any, ...], place: int, function: Any) -> tuple[Any, ...]:
+    return (*table[:place], function, *table[place + 1 :])
+
+
+def _absent() -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:
+    """Tables of function pointers before any protocol is loaded."""
+    from pipeline.decode import layout as c
+    from pipeline.decode.absent import body, frame, head
+
+    return (frame,) * c.PROTOCOLS, (head,) * c.PROTOCOLS, (body,) * c.PROTOCOLS
+
+
+def _nothing_at(now: int) -> PacketBlock:
+    """A block without packets."""
+    none = np.zeros(0, np.int64)
+    data: NDArray[np.uint8] = np.zeros(1, np.uint8)
+    return PacketBlock(data, none, none, none, none, none, 1, 0)

@@ -1,0 +1,199 @@
+"""Flows: both directions of a 5-tuple, in an open-addressing table of rows."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.jit import kernel
+from detectors.kernels.mix import mix
+from pipeline.decode import counters as n
+from pipeline.decode import layout as c
+
+Row = NDArray[np.int64]
+Rows = NDArray[np.int64]
+Ports = NDArray[np.uint8]
+
+_K1 = np.int64(-7046029254386353131)
+_K2 = np.int64(-4658895280553007687)
+_LOW = np.int64(0x7FFFFFFF)
+
+
+@kernel(inline=True)
+def table_hash(a_hi: int, a_lo: int, b_hi: int, b_lo: int, ports: int, vlan: int) -> int:
+    """Non-negative hash for the table alone; what is published is made by `mix`."""
+    h = (a_lo ^ (a_hi * _K2)) * _K1
+    h ^= h >> 29
+    h = (h ^ b_lo ^ (b_hi * _K2) ^ (vlan << 7)) * _K2
+    h ^= h >> 31
+    h = (h ^ ports) * _K1
+    return (h ^ (h >> 32)) & 0x7FFFFFFFFFFFFFFF
+
+
+@kernel(inline=True)
+def a_is_source(seg: Row) -> bool:
+    """Whether the sender is the flow's lesser endpoint."""
+    if seg[c.G_SRC_HI] != seg[c.G_DST_HI]:
+        return bool(seg[c.G_SRC_HI] < seg[c.G_DST_HI])
+    if seg[c.G_SRC_LO] != seg[c.G_DST_LO]:
+        return bool(seg[c.G_SRC_LO] < seg[c.G_DST_LO])
+    return bool(seg[c.G_SPORT] <= seg[c.G_DPORT])
+
+
+@kernel()
+def find_flow(seg: Row, flow: Rows, index: Row, ctl: Row) -> int:
+    """Row of the segment's flow, set in G_FLOW with its direction in G_DIR; -1 when it is new.
+
+    Leaves the place for a new one in C_NEED.
+    """
+    vlan = seg[c.G_VLAN] if ctl[c.C_VLAN_SCOPE] else 0
+    if a_is_source(seg):
+        a_hi, a_lo, b_hi, b_lo = seg[c.G_SRC_HI], seg[c.G_SRC_LO], seg[c.G_DST_HI], seg[c.G_DST_LO]
+        ports = (seg[c.G_SPORT] << 20) | (seg[c.G_DPORT] << 4) | seg[c.G_TRANSPORT]
+        seg[c.G_DIR] = 0
+    else:
+        a_hi, a_lo, b_hi, b_lo = seg[c.G_DST_HI], seg[c.G_DST_LO], seg[c.G_SRC_HI], seg[c.G_SRC_LO]
+        ports = (seg[c.G_DPORT] << 20) | (seg[c.G_SPORT] << 4) | seg[c.G_TRANSPORT]
+        seg[c.G_DIR] = 1
+    h = table_hash(a_hi, a_lo, b_hi, b_lo, ports, vlan)
+    mask = index.size - 1
+    at = h & mask
+    tag = (h >> 32) & _LOW
+    while True:
+        entry = index[at]
+        if entry == 0:
+            ctl[c.C_NEED] = at
+            return -1
+        if entry >> 32 == tag:
+            k = (entry & 0xFFFFFFFF) - 1
+            if (
+                flow[k, c.F_A_LO] == a_lo
+                and flow[k, c.F_B_LO] == b_lo
+                and flow[k, c.F_PORTS] == ports
+                and flow[k, c.F_A_HI] == a_hi
+                and flow[k, c.F_B_HI] == b_hi
+                and flow[k, c.F_VLAN] == vlan
+            ):
+                return int(k)
+        at = (at + 1) & mask
+
+
+@kernel()
+def add_flow(seg: Row, flow: Rows, index: Row, ctl: Row, ports: Ports, stats: Row) -> int:
+    """Put a new flow at the place that `find_flow` left; the caller has made sure that there is room.
+
+    `ports` has four rows of 65,536: protocols decoded on TCP and UDP ports, then names of those merely counted.
+    """
+    k = ctl[c.C_FLOWS]
+    ctl[c.C_FLOWS] = k + 1
+    stats[n.N_FLOWS] += 1
+    flow[k, :] = 0
+    source, target = 0, 1
+    if seg[c.G_DIR] == 1:
+        source, target = 1, 0
+    for end in range(2):
+        hi, lo = (seg[c.G_SRC_HI], seg[c.G_SRC_LO]) if end == source else (seg[c.G_DST_HI], seg[c.G_DST_LO])
+        flow[k, c.F_A_HI + 2 * end] = hi
+        flow[k, c.F_A_LO + 2 * end] = lo
+        base = c.F_DIR + end * c.DIRECTION
+        flow[k, base + c.D_NEXT] = -1
+        flow[k, base + c.D_LEFT] = -1
+        flow[k, base + c.D_LEFT_TAIL] = -1
+        flow[k, base + c.D_HELD] = -1
+        flow[k, base + c.D_ACKED] = -1
+    low, high = (seg[c.G_SPORT], seg[c.G_DPORT]) if source == 0 else (seg[c.G_DPORT], seg[c.G_SPORT])
+    flow[k, c.F_PORTS] = (low << 20) | (high << 4) | seg[c.G_TRANSPORT]
+    flow[k, c.F_VLAN] = seg[c.G_VLAN] if ctl[c.C_VLAN_SCOPE] else 0
+    flow[k, c.F_CLIENT] = -1
+    flow[k, c.F_PENDING] = -1
+    flow[k, c.F_LAST_TXN] = -1
+    table = seg[c.G_TRANSPORT] - 1
+    by_target = np.int64(ports[table, seg[c.G_DPORT]])
+    by_source = np.int64(ports[table, seg[c.G_SPORT]])
+    if by_target != 0 and by_source == 0:
+        flow[k, c.F_PROTOCOL] = by_target
+        set_client(flow, k, source, c.HOW_PORT, ctl)
+    elif by_source != 0:
+        flow[k, c.F_PROTOCOL] = by_source
+        if by_target == 0:
+            set_client(flow, k, target, c.HOW_PORT, ctl)
+    flow[k, c.F_NAME] = max(np.int64(ports[2 + table, seg[c.G_DPORT]]), np.int64(ports[2 + table, seg[c.G_SPORT]]))
+    name_flow(flow, k)
+    h = table_hash(
+        flow[k, c.F_A_HI],
+        flow[k, c.F_A_LO],
+        flow[k, c.F_B_HI],
+        flow[k, c.F_B_LO],
+        flow[k, c.F_PORTS],
+        flow[k, c.F_VLAN],
+    )
+    index[ctl[c.C_NEED]] = (((h >> 32) & _LOW) << 32) | (k + 1)
+    return int(k)
+
+
+@kernel()
+def name_flow(flow: Rows, k: int) -> int:
+    """Publish the flow's id: hash of 5-tuple, VLAN scope and connection counter."""
+    h = np.uint64(0)
+    for column in (c.F_A_HI, c.F_A_LO, c.F_B_HI, c.F_B_LO, c.F_PORTS, c.F_VLAN, c.F_CONNECTION):
+        h = mix(h, np.uint64(flow[k, column]))
+    flow[k, c.F_HASH] = np.int64(h)
+    return 0
+
+
+@kernel()
+def device_hash(site: int, hi: int, lo: int, vlan: int) -> int:
+    """Id of a device: hash of site, address and VLAN scope, as int64 bits."""
+    h = mix(np.uint64(site), np.uint64(hi))
+    h = mix(h, np.uint64(lo))
+    return np.int64(mix(h, np.uint64(vlan)))
+
+
+@kernel()
+def set_client(flow: Rows, k: int, client: int, how: int, ctl: Row) -> int:
+    """Note which end is the client; the other end is the device."""
+    flow[k, c.F_CLIENT] = client
+    flow[k, c.F_CLIENT_HOW] = how
+    server = 1 - client
+    hi, lo = flow[k, c.F_A_HI + 2 * server], flow[k, c.F_A_LO + 2 * server]
+    flow[k, c.F_DEVICE] = device_hash(ctl[c.C_SITE], hi, lo, flow[k, c.F_VLAN])
+    return 0
+
+
+@kernel()
+def index_flows(flow: Rows, count: int, index: Row) -> int:
+    """Fill an empty index with the first `count` flows."""
+    mask = index.size - 1
+    for k in range(count):
+        h = table_hash(
+            flow[k, c.F_A_HI],
+            flow[k, c.F_A_LO],
+            flow[k, c.F_B_HI],
+            flow[k, c.F_B_LO],
+            flow[k, c.F_PORTS],
+            flow[k, c.F_VLAN],
+        )
+        at = h & mask
+        while index[at] != 0:
+            at = (at + 1) & mask
+        index[at] = (((h >> 32) & _LOW) << 32) | (k + 1)
+    return 0
+
+
+@kernel()
+def turn(seg: Row, flow: Rows, k: int, direction: int) -> int:
+    """Write the addresses of one direction of a flow into the segment row."""
+    a = c.F_A_HI + 2 * direction
+    b = c.F_A_HI + 2 * (1 - direction)
+    seg[c.G_SRC_HI] = flow[k, a]
+    seg[c.G_SRC_LO] = flow[k, a + 1]
+    seg[c.G_DST_HI] = flow[k, b]
+    seg[c.G_DST_LO] = flow[k, b + 1]
+    ports = flow[k, c.F_PORTS]
+    low, high = (ports >> 20) & 0xFFFF, (ports >> 4) & 0xFFFF
+    seg[c.G_SPORT] = low if direction == 0 else high
+    seg[c.G_DPORT] = high if direction == 0 else low
+    seg[c.G_TRANSPORT] = ports & 15
+    seg[c.G_FLOW] = k
+    seg[c.G_DIR] = direction
+    return 0

@@ -1,0 +1,120 @@
+"""Making and enlarging decode's state: plain arrays with free lists, started small, bounded."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.kernels.mix import mix
+from pipeline.decode import counters
+from pipeline.decode import layout as c
+from pipeline.decode.drive import Memory
+from pipeline.decode.flows import index_flows
+from pipeline.decode.ports import port_table
+from pipeline.decode.protocols import DECODERS
+
+_HELD = 1 << 14
+_CHUNKS = 1 << 16
+_FIRST_FLOWS = 1 << 10
+_FIRST_PENDING = 1 << 10
+
+
+def _chain(rows: NDArray[np.int64], column: int, first: int) -> None:
+    """Link rows first … into a free list."""
+    rows[first:, column] = np.arange(first + 1, len(rows) + 1)
+    rows[-1, column] = -1
+
+
+def make(site: str, vlan_scope: bool, timeout_ns: int, shard: int, boot: int) -> Memory:
+    """Empty state."""
+    ctl = np.zeros(c.CONTROL, np.int64)
+    ctl[c.C_OLDEST : c.C_LATE_NEWEST + 1] = -1
+    ctl[c.C_SEQ] = 1
+    ctl[c.C_NOW] = np.iinfo(np.int64).min // 2
+    ctl[c.C_TIMEOUT] = timeout_ns
+    ctl[c.C_VLAN_SCOPE] = vlan_scope
+    ctl[c.C_SITE] = site_hash(site)
+    ctl[c.C_SHARD] = shard
+    ctl[c.C_BOOT] = boot
+    ctl[c.C_REGISTERED] = sum(1 << p for p in DECODERS)
+    ctl[c.C_FREE_CHUNK_COUNT] = _CHUNKS
+    pend = np.zeros((_FIRST_PENDING, c.PENDING), np.int64)
+    _chain(pend, c.Q_NEXT, 0)
+    held = np.zeros((_HELD, c.HELD), np.int64)
+    _chain(held, c.H_NEXT, 0)
+    links = np.arange(1, _CHUNKS + 1)
+    links[-1] = -1
+    return Memory(
+        ctl=ctl,
+        stats=np.zeros(len(counters.NAMES), np.int64),
+        traffic=np.zeros(256, np.int64),
+        ports=port_table(),
+        flow=np.zeros((_FIRST_FLOWS, c.FLOW), np.int64),
+        index=np.zeros(4 * _FIRST_FLOWS, np.int64),
+        pend=pend,
+        held=held,
+        chunks=np.zeros((_CHUNKS, c.CHUNK), np.uint8),
+        links=links,
+        holes=np.zeros((c.HOLES, 3), np.int64),
+        fragments=np.zeros((c.FRAGMENTS, c.FRAGMENT), np.int64),
+        datagram=np.zeros(1 << 16, np.uint8),
+        stream=np.zeros(1 << 18, np.uint8),
+        seg=np.zeros(c.SEGMENT, np.int64),
+        aside=np.zeros(c.SEGMENT, np.int64),
+        s=np.zeros(c.SCRATCH, np.int64),
+        context=np.zeros(c.CONTEXT, np.int64),
+        runs=np.zeros((c.RUNS, c.RUN), np.int64),
+        name_ids=np.zeros(2 * c.NAMES, np.int64),
+        name_where=np.zeros((c.NAMES, 3), np.int64),
+        name_text=np.zeros(c.NAME_BYTES, np.uint8),
+    )
+
+
+def site_hash(site: str) -> int:
+    """Seed of all device ids of a site, as int64."""
+    h = np.uint64(0)
+    data = site.encode()
+    for at in range(0, len(data), 8):
+        h = np.uint64(mix(h, np.uint64(int.from_bytes(data[at : at + 8], "little"))))
+    return int(np.int64(h))
+
+
+def grow_flows(memory: Memory) -> Memory:
+    """Twice the flows, index rebuilt."""
+    flow = np.zeros((2 * len(memory.flow), c.FLOW), np.int64)
+    flow[: len(memory.flow)] = memory.flow
+    index = np.zeros(4 * len(flow), np.int64)
+    index_flows(flow, int(memory.ctl[c.C_FLOWS]), index)
+    return memory._replace(flow=flow, index=index)
+
+
+def grow_pending(memory: Memory) -> Memory:
+    """Twice the pending requests; called when none is free."""
+    old = len(memory.pend)
+    pend = np.zeros((2 * old, c.PENDING), np.int64)
+    pend[:old] = memory.pend
+    _chain(pend, c.Q_NEXT, old)
+    memory.ctl[c.C_FREE_PENDING] = old
+    return memory._replace(pend=pend)
+
+
+def forget_flows(memory: Memory) -> int:
+    """Drop all flows, requests and held bytes: a new epoch.  Returns how many requests were open."""
+    ctl = memory.ctl
+    open_requests = 0
+    q = int(ctl[c.C_OLDEST])
+    while q >= 0:
+        open_requests += 1
+        q = int(memory.pend[q, c.Q_AFTER])
+    _chain(memory.pend, c.Q_NEXT, 0)
+    _chain(memory.held, c.H_NEXT, 0)
+    memory.links[:] = np.arange(1, len(memory.links) + 1)
+    memory.links[-1] = -1
+    memory.index[:] = 0
+    memory.fragments[:] = 0
+    ctl[c.C_OLDEST : c.C_LATE_NEWEST + 1] = -1
+    for column in (c.C_FREE_PENDING, c.C_FREE_CHUNK, c.C_FREE_HELD, c.C_FLOWS, c.C_HOLE_HEAD, c.C_HOLE_TAIL):
+        ctl[column] = 0
+    ctl[c.C_FREE_CHUNK_COUNT] = len(memory.links)
+    ctl[c.C_WORK] = ctl[c.C_ASIDE] = 0
+    return open_requests

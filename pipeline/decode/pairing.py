@@ -1,0 +1,146 @@
+"""Requests waiting for their response, shared by all protocols.
+
+A pending request is a row: its scratch, and where it came from.  Rows hang in two lists: per flow, newest first, and
+by age, so that expiry by record time looks at the oldest only.  An expired request is kept for a minute more, so that
+its answer can be called late.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.jit import kernel
+from pipeline.decode import counters as n
+from pipeline.decode import layout as c
+
+Row = NDArray[np.int64]
+Rows = NDArray[np.int64]
+
+
+@kernel()
+def find(pend: Rows, flow: Rows, k: int, direction: int, key: int, function: int) -> int:
+    """The newest request of the other direction with this key, one of the same function first; -1 for none."""
+    other = np.int64(-1)
+    q = flow[k, c.F_PENDING]
+    while q >= 0:
+        if pend[q, c.S_KEY] == key and pend[q, c.Q_DIR] != direction:
+            if pend[q, c.S_FUNC] == function:
+                return int(q)
+            if other < 0:
+                other = q
+        q = pend[q, c.Q_NEXT]
+    return int(other)
+
+
+@kernel()
+def _leave_flow(pend: Rows, flow: Rows, q: int) -> int:
+    k = pend[q, c.Q_FLOW]
+    before = np.int64(-1)
+    at = flow[k, c.F_PENDING]
+    while at >= 0 and at != q:
+        before = at
+        at = pend[at, c.Q_NEXT]
+    if at < 0:
+        return 0  # the connection it came on is over
+    if before < 0:
+        flow[k, c.F_PENDING] = pend[q, c.Q_NEXT]
+    else:
+        pend[before, c.Q_NEXT] = pend[q, c.Q_NEXT]
+    flow[k, c.F_N_PENDING] -= 1
+    return 0
+
+
+@kernel()
+def _leave_ages(pend: Rows, ctl: Row, q: int) -> int:
+    oldest = c.C_LATE_OLDEST if pend[q, c.Q_LATE] else c.C_OLDEST
+    before, following = pend[q, c.Q_BEFORE], pend[q, c.Q_AFTER]
+    if before < 0:
+        ctl[oldest] = following
+    else:
+        pend[before, c.Q_AFTER] = following
+    if following < 0:
+        ctl[oldest + 1] = before
+    else:
+        pend[following, c.Q_BEFORE] = before
+    return 0
+
+
+@kernel()
+def _join_ages(pend: Rows, ctl: Row, q: int) -> int:
+    oldest = c.C_LATE_OLDEST if pend[q, c.Q_LATE] else c.C_OLDEST
+    newest = ctl[oldest + 1]
+    pend[q, c.Q_BEFORE] = newest
+    pend[q, c.Q_AFTER] = -1
+    if newest < 0:
+        ctl[oldest] = q
+    else:
+        pend[newest, c.Q_AFTER] = q
+    ctl[oldest + 1] = q
+    return 0
+
+
+@kernel()
+def remove(pend: Rows, flow: Rows, ctl: Row, q: int) -> int:
+    """Forget a request: answered, or too old."""
+    _leave_flow(pend, flow, q)
+    _leave_ages(pend, ctl, q)
+    pend[q, c.Q_NEXT] = ctl[c.C_FREE_PENDING]
+    ctl[c.C_FREE_PENDING] = q
+    return 0
+
+
+@kernel()
+def _oldest_of(pend: Rows, flow: Rows, k: int) -> int:
+    q = flow[k, c.F_PENDING]
+    last = q
+    while q >= 0:
+        last = q
+        q = pend[q, c.Q_NEXT]
+    return int(last)
+
+
+@kernel()
+def add(pend: Rows, flow: Rows, ctl: Row, s: Row, seg: Row, seq: int, stats: Row) -> int:
+    """Remember a request; the caller has made sure that a free row exists.
+
+    A flow with too many open requests forgets its oldest, counted: pairing cannot be used to exhaust memory.
+    """
+    k = seg[c.G_FLOW]
+    if flow[k, c.F_N_PENDING] >= c.PENDING_PER_FLOW:
+        stats[n.N_UNPAIRED] += 1
+        remove(pend, flow, ctl, _oldest_of(pend, flow, k))
+    q = ctl[c.C_FREE_PENDING]
+    ctl[c.C_FREE_PENDING] = pend[q, c.Q_NEXT]
+    for i in range(c.SCRATCH):
+        pend[q, i] = s[i]
+    pend[q, c.Q_TS] = seg[c.G_TS]
+    pend[q, c.Q_SEQ] = seq
+    pend[q, c.Q_FLOW] = k
+    pend[q, c.Q_PACKET] = seg[c.G_PACKET]
+    pend[q, c.Q_SMAC] = seg[c.G_SMAC]
+    pend[q, c.Q_DMAC] = seg[c.G_DMAC]
+    pend[q, c.Q_VLAN] = seg[c.G_VLAN]
+    pend[q, c.Q_DIR] = seg[c.G_DIR]
+    pend[q, c.Q_LATE] = 0
+    pend[q, c.Q_FLOW_HASH] = flow[k, c.F_HASH]
+    pend[q, c.Q_NEXT] = flow[k, c.F_PENDING]
+    flow[k, c.F_PENDING] = q
+    flow[k, c.F_N_PENDING] += 1
+    return int(_join_ages(pend, ctl, q))
+
+
+@kernel()
+def expire(pend: Rows, flow: Rows, ctl: Row, now: int) -> int:
+    """The oldest request whose time is over, moved among the late ones; -1 when there is none."""
+    late = ctl[c.C_LATE_OLDEST]
+    while late >= 0 and pend[late, c.Q_TS] + ctl[c.C_TIMEOUT] + c.LATE_NS <= now:
+        remove(pend, flow, ctl, late)
+        late = ctl[c.C_LATE_OLDEST]
+    q = ctl[c.C_OLDEST]
+    if q < 0 or pend[q, c.Q_TS] + ctl[c.C_TIMEOUT] > now:
+        return -1
+    _leave_ages(pend, ctl, q)
+    pend[q, c.Q_LATE] = 1
+    _join_ages(pend, ctl, q)
+    return int(q)

@@ -1,0 +1,241 @@
+"""Modbus over TCP and UDP: MBAP framing, and RTU framing as serial gateways tunnel it.
+
+Clauses are of the MODBUS Application Protocol Specification V1.1b3 and the MODBUS Messaging on TCP/IP
+Implementation Guide V1.0b.  The bodies of requests and responses are in `modbus_body`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.jit import kernel
+from pipeline.decode import layout as c
+from pipeline.decode.bytes import Bytes, be16, crc16_modbus, u8
+from pipeline.decode.protocols.base import ProtocolModule
+from pipeline.decode.protocols.modbus_body import body
+from pipeline.decode.signatures import FRAME, HEAD
+from schemas.codes import Anomaly, Protocol, RecordFlag
+
+Row = NDArray[np.int64]
+
+UNKNOWN_FRAMING, MBAP, RTU = 0, 1, 2
+_LONGEST = 254  # bytes behind the length field: unit and a PDU of 253 (Implementation Guide 3.1.3)
+_RTU_LONGEST = 256
+_BAD_ID = int(Anomaly.BAD_PROTOCOL_ID)
+_LENGTH = int(Anomaly.LENGTH_MISMATCH | Anomaly.MALFORMED)
+_OVERSIZE = int(Anomaly.OVERSIZE | Anomaly.MALFORMED)
+_BAD_CRC = int(Anomaly.BAD_CHECKSUM)
+_RTU_FLAG = int(RecordFlag.MODBUS_RTU)
+_BROADCAST = int(RecordFlag.BROADCAST)
+
+
+@kernel()
+def is_public(function: int) -> bool:
+    """Whether a request may carry this function code: public, or used on the wire by vendors."""
+    return (
+        1 <= function <= 8
+        or 11 <= function <= 12
+        or 15 <= function <= 17
+        or 20 <= function <= 24
+        or function == 43
+        or function == 90
+    )
+
+
+@kernel()
+def role_of(data: Bytes, at: int, end: int) -> int:
+    """Which half of an exchange the PDU data[at:end] can be by its length: request, response, or either."""
+    function = u8(data, at)
+    size = end - at - 1
+    if function >= 0x80:
+        return c.ROLE_RESPONSE if size == 1 else c.ROLE_EITHER
+    first = u8(data, at + 1) if size >= 1 else -1
+    if function <= 4:
+        if size == 4:
+            return c.ROLE_REQUEST if function >= 3 or first != 3 else c.ROLE_EITHER
+        return c.ROLE_RESPONSE if size == 1 + first else c.ROLE_EITHER
+    if function == 15 or function == 16:
+        if size == 4:
+            return c.ROLE_RESPONSE
+        return c.ROLE_REQUEST if size >= 6 and size == 5 + u8(data, at + 5) else c.ROLE_EITHER
+    if function == 7 or function == 11 or function == 12 or function == 17:
+        return c.ROLE_REQUEST if size == 0 else c.ROLE_RESPONSE
+    if function == 20:
+        return c.ROLE_EITHER
+    if function == 23:
+        if size >= 10 and size == 9 + u8(data, at + 9):
+            return c.ROLE_REQUEST
+        return c.ROLE_RESPONSE if size == 1 + first else c.ROLE_EITHER
+    if function == 24:
+        return c.ROLE_REQUEST if size == 2 else c.ROLE_RESPONSE
+    if function == 43 and first == 14:
+        return c.ROLE_REQUEST if size == 3 else c.ROLE_RESPONSE
+    if function == 90 and size >= 2 and u8(data, at + 2) >= 0xFD:
+        return c.ROLE_RESPONSE
+    return c.ROLE_EITHER
+
+
+@kernel()
+def looks_right(data: Bytes, at: int, end: int) -> bool:
+    """Whether the PDU data[at:end] has the shape of a public function: evidence enough on an unknown port."""
+    function = u8(data, at)
+    size = end - at - 1
+    if function >= 0x80:
+        return is_public(function & 0x7F) and size == 1 and 1 <= u8(data, at + 1) <= 11
+    if not is_public(function) or function == 90:
+        return False
+    if function == 5:
+        return size == 4 and u8(data, at + 4) == 0 and (u8(data, at + 3) == 0 or u8(data, at + 3) == 0xFF)
+    if function == 6:
+        return size == 4
+    if function == 8:
+        return size >= 4 and size % 2 == 0 and be16(data, at + 1) <= 21
+    if function == 22:
+        return size == 6
+    if function == 20 or function == 21:
+        return size >= 2 and size == 1 + u8(data, at + 1)
+    return role_of(data, at, end) != c.ROLE_EITHER
+
+
+@kernel()
+def rtu_length(data: Bytes, at: int, end: int, from_client: int) -> int:
+    """Bytes of the RTU frame at `at` by its function and sender, 0 where that does not tell."""
+    if at + 4 > end:
+        return 0
+    function = u8(data, at + 1)
+    if function >= 0x80:
+        return 5
+    if from_client == 1:
+        if function <= 6 or function == 8:
+            return 8
+        if function == 15 or function == 16:
+            return 9 + u8(data, at + 6) if at + 7 <= end else 0
+        if function == 20 or function == 21:
+            return 5 + u8(data, at + 2)
+        if function == 22:
+            return 10
+        if function == 23:
+            return 13 + u8(data, at + 10) if at + 11 <= end else 0
+        if function == 24:
+            return 6
+        return 7 if function == 43 else 4
+    if function <= 4 or function == 12 or function == 17 or function == 20 or function == 21 or function == 23:
+        return 5 + u8(data, at + 2)
+    if function == 7:
+        return 5
+    if function == 22:
+        return 10
+    if function == 24:
+        return 6 + be16(data, at + 2)
+    return 0 if function == 43 else 8
+
+
+@kernel()
+def _crc_holds(data: Bytes, at: int, end: int) -> bool:
+    return end - at >= 4 and crc16_modbus(data, at, end - 2) == u8(data, end - 2) | (u8(data, end - 1) << 8)
+
+
+@kernel()
+def _frame_rtu(data: Bytes, at: int, end: int, context: Row) -> int:
+    """Length of the RTU frame at `at`, -1 where no checksum holds."""
+    size = end - at
+    if size < 4:
+        return 0 if context[c.X_STATE] == RTU else -1
+    for sender in (context[c.X_SENDER_IS_CLIENT], 1 - context[c.X_SENDER_IS_CLIENT]):
+        length = rtu_length(data, at, end, sender)
+        if 4 <= length <= size and _crc_holds(data, at, at + length):
+            return length
+    if size <= _RTU_LONGEST and _crc_holds(data, at, end):
+        return size
+    if context[c.X_STATE] != RTU:
+        return -1
+    length = rtu_length(data, at, end, context[c.X_SENDER_IS_CLIENT])
+    return length if 4 <= length <= _RTU_LONGEST else min(size, _RTU_LONGEST)
+
+
+@kernel()
+def _shape_rtu(data: Bytes, at: int, end: int, context: Row) -> int:
+    """RTU frame on an unknown port: checksum and the shape of a public function must both hold."""
+    length = _frame_rtu(data, at, end, context)
+    if length >= 8 and looks_right(data, at + 1, at + length - 2):
+        return length
+    return -1
+
+
+@kernel(FRAME)
+def frame(data: Bytes, at: int, end: int, context: Row) -> int:
+    """Length of the PDU that starts at `at`, 0 when more bytes are needed to know, -1 when this is no Modbus.
+
+    A wrong length field takes the rest of the segment with it: the PDU is kept as malformed, and the next segment
+    starts afresh.
+    """
+    size = end - at
+    if context[c.X_STATE] == RTU:
+        return int(_frame_rtu(data, at, end, context))
+    if size < 8:
+        if context[c.X_STRICT]:
+            return int(_frame_rtu(data, at, end, context))
+        wrong = size >= 4 and be16(data, at + 2) != 0
+        return -1 if wrong else 0
+    identifier = be16(data, at + 2)
+    length = be16(data, at + 4)
+    exact = 6 + length == size and 2 <= length <= _LONGEST
+    if context[c.X_STRICT]:
+        if identifier == 0 and 2 <= length <= _LONGEST and 6 + length <= size and looks_right(data, at + 7, at + 6 + length):  # fmt: skip # noqa: E501
+            return 6 + length
+        return _shape_rtu(data, at, end, context)
+    if identifier == 0 and (exact or context[c.X_STATE] == MBAP) and 2 <= length <= _LONGEST:
+        return 6 + length
+    if context[c.X_STATE] == UNKNOWN_FRAMING and size <= _RTU_LONGEST and _frame_rtu(data, at, end, context) > 0:
+        return int(_frame_rtu(data, at, end, context))
+    if identifier == 0:
+        return 6 + length if 2 <= length <= _LONGEST else size
+    if exact and is_public(u8(data, at + 7) & 0x7F):
+        return size
+    return -1
+
+
+@kernel(HEAD)
+def head(data: Bytes, at: int, size: int, context: Row, s: Row) -> int:
+    """Fill role, pairing key, transaction and unit of the PDU data[at:at + size]; the framing goes into the context."""
+    if context[c.X_STATE] == UNKNOWN_FRAMING:
+        mbap = size >= 8 and be16(data, at + 2) == 0
+        if mbap and 6 + be16(data, at + 4) != size and _crc_holds(data, at, at + size):
+            mbap = False
+        if not mbap and (size < 8 or 6 + be16(data, at + 4) != size):
+            context[c.X_STATE] = RTU
+        else:
+            context[c.X_STATE] = MBAP
+    if context[c.X_STATE] == RTU:
+        s[c.S_FLAGS] = _RTU_FLAG
+        s[c.S_UNIT] = u8(data, at)
+        s[c.S_KEY] = s[c.S_UNIT]
+        if not _crc_holds(data, at, at + size):
+            s[c.S_ANOMALY] |= _BAD_CRC
+        if s[c.S_UNIT] == 0:
+            s[c.S_FLAGS] |= _BROADCAST
+        s[c.S_ROLE] = role_of(data, at + 1, at + size - 2) if size >= 4 else 0
+        return 0
+    s[c.S_TXN] = be16(data, at) if size >= 2 else 0
+    s[c.S_UNIT] = u8(data, at + 6) if size >= 7 else 0
+    s[c.S_KEY] = (s[c.S_TXN] << 8) | s[c.S_UNIT]
+    if size < 8:
+        s[c.S_ANOMALY] |= _LENGTH
+        return 0
+    if be16(data, at + 2) != 0:
+        s[c.S_ANOMALY] |= _BAD_ID
+    length = be16(data, at + 4)
+    if 6 + length != size:
+        s[c.S_ANOMALY] |= _OVERSIZE | _LENGTH if length > _LONGEST else _LENGTH
+    s[c.S_ROLE] = role_of(data, at + 7, at + size)
+    return 0
+
+
+def _kernels() -> tuple[Any, Any, Any]:
+    return frame, head, body
+
+
+MODULE = ProtocolModule(protocol=Protocol.MODBUS, tcp_ports=(502,), udp_ports=(502,), kernels=_kernels)
