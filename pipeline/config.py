@@ -56,13 +56,20 @@ class Config:
 RANGES: dict[str, tuple[float, float]] = {
     "decode.request_timeout_s": (0.001, 86_400),
     "decode.max_flows": (16, 1 << 26),
+    "decode.shard": (0, (1 << 16) - 1),
+    "decode.boot": (0, (1 << 32) - 1),
+    "learning.value_samples": (1, 1 << 31),
+    "learning.write_samples": (1, 1 << 31),
+    "detectors.peer.max_keys": (1, 1 << 20),
+    "detectors.function.max_keys": (1, 1 << 20),
+    "detectors.value.max_pages": (1, 1 << 18),
     "output.threads": (1, 2),
     "output.queue_mb": (1, 65_536),
     "output.part_points": (1, 1 << 40),
     "output.changed_tags": (1, 1 << 26),
     "output.inventory_groups": (1, 1 << 22),
 }
-"""Lowest and highest value of settings that their own class does not check."""
+"""Lowest and highest value of settings; a number that is not named here may be anything but negative."""
 
 
 def bind(cls: type[T], table: Mapping[str, Any], where: str, path: str) -> T:
@@ -135,9 +142,9 @@ def _scalar(kind: Any, value: Any, where: str, place: str) -> Any:
     found = _of(kind, value, where, place) if kind in _NAMES else value
     if isinstance(found, float) and not math.isfinite(found):
         raise ConfigError(f"{where}: {place}: expected a finite number, found {found}")
-    low, high = RANGES.get(place, (-math.inf, math.inf))
+    low, high = RANGES.get(place, (0, math.inf))
     if isinstance(found, int | float) and not low <= found <= high:
-        raise ConfigError(f"{where}: {place}: expected {low:g} to {high:g}, found {found}")
+        raise ConfigError(f"{where}: {place}: expected {low} to {high}, found {found}")
     return found
 
 

@@ -1,0 +1,155 @@
+"""The compositions: captures to findings (`run`), to records (`decode`), to a baseline (`learn`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import detect
+from pipeline.config import Config
+from pipeline.findings import Findings
+from pipeline.findings.merge import types_of
+from pipeline.metrics import HealthRow, health_table
+from pipeline.run.report import Hooks, Progress, Report
+from pipeline.run.results import Results, names_table, record_sink
+from pipeline.run.source import Source
+from pipeline.sink import OutputFolder, write_table
+from pipeline.site import Site
+
+if TYPE_CHECKING:
+    from pipeline.baseline import Baseline
+
+__all__ = ["Hooks", "Progress", "Report", "decode", "learn", "run"]
+
+
+def run(
+    paths: Sequence[Path],
+    out: Path,
+    config: Config,
+    *,
+    site: Site | None = None,
+    baseline: Baseline | None = None,
+    hooks: Hooks | None = None,
+) -> Report:
+    """Captures to records, points, findings and inventories in folder `out`.
+
+    Stopped early, it ends as if the input had ended there.
+
+    Raises:
+        OutputError: `out` holds something else, or cannot be written; nothing is left there then.
+        CaptureError: a path does not exist or is no capture.
+    """
+    folder = OutputFolder(out)
+    results: Results | None = None
+    try:
+        source = Source(paths, config.decode, hooks or Hooks())
+        site = site or Site.empty()
+        loop, untaught = _loop(source, config, site, baseline)
+        results = Results(folder.stage, config.output)
+        detect.run(source, loop, [results])
+        results.close(source.decoder.names(), site)
+        report = source.report(out, [*_health(loop), *results.health()])
+        report.findings, report.untaught = results.findings(), untaught
+        return _finish(folder, report, source)
+    except BaseException:
+        _undo(folder, results.abandon if results is not None else None)
+        raise
+
+
+def decode(paths: Sequence[Path], out: Path, config: Config, *, hooks: Hooks | None = None) -> Report:
+    """Captures to records and points in folder `out`, without judging them.
+
+    Raises:
+        OutputError, CaptureError: as :func:`run`.
+    """
+    folder = OutputFolder(out)
+    sink = None
+    try:
+        source = Source(paths, config.decode, hooks or Hooks())
+        sink = record_sink(folder.stage, config.output)
+        for batch in source:
+            sink.put(batch)
+            del batch
+        sink.close()
+        return _finish(folder, source.report(out, sink.health()), source)
+    except BaseException:
+        _undo(folder, sink.abandon if sink is not None else None)
+        raise
+
+
+def learn(
+    paths: Sequence[Path], out: Path, config: Config, *, site: Site | None = None, hooks: Hooks | None = None
+) -> Report:
+    """Captures to a baseline in file `out`; everything in them is taken for normal.
+
+    Stopped early, it writes no baseline.
+
+    Raises:
+        OutputError: `out` cannot be written.
+        CaptureError: as :func:`run`.
+    """
+    from pipeline import baseline as baselines
+
+    source = Source(paths, config.decode, hooks or Hooks())
+    settings = replace(config, learning=replace(config.learning, mode="learn"))
+    loop, _ = _loop(source, settings, site or Site.empty(), None)
+    detect.run(source, loop)
+    report = source.report(out, _health(loop))
+    report.kept = not report.interrupted
+    if report.kept:
+        baselines.write(out, baselines.collect(loop.detectors), _lineage(source, settings))
+    return report
+
+
+def _loop(source: Source, config: Config, site: Site, baseline: Baseline | None) -> tuple[detect.Loop, list[str]]:
+    """The detectors, with what the baseline teaches them; names of those that it teaches nothing."""
+    learning = replace(config.learning, start_ns=source.start_ns())
+    detectors = detect.build(config.enabled, learning, config.params)
+    untaught: list[str] = []
+    if baseline is not None:
+        from pipeline.baseline import adopt
+
+        untaught = adopt(baseline.table, detectors)
+    findings = Findings(
+        types_of(detectors),
+        site=site,
+        names=source.decoder.names(),
+        baseline_uid=baseline.digest if baseline is not None else "",
+        versions={d.name: d.version for d in detectors},
+    )
+    return detect.Loop(detectors, findings), untaught
+
+
+def _health(loop: detect.Loop) -> list[HealthRow]:
+    rows = [("detect", counter, d.name, n) for d in loop.detectors for counter, n in sorted(d.counters().items())]
+    return rows + [("findings", counter, "", n) for counter, n in sorted(loop.findings.counters().items())]
+
+
+def _lineage(source: Source, config: Config) -> dict[str, Any]:
+    captures = [
+        {"path": Path(c.path).name, "digest": c.digest, "packets": c.packets, "problem": c.problem}
+        for c in source.captures.captures
+    ]
+    settings = {"decode": asdict(config.decode), "learning": asdict(config.learning)}
+    detectors = {name: asdict(params) for name, params in config.params.items()}
+    return {"captures": captures, "settings": {**settings, "detectors": detectors}}
+
+
+def _finish(folder: OutputFolder, report: Report, source: Source) -> Report:
+    write_table(folder.stage / "captures.parquet", source.captures.table())
+    write_table(folder.stage / "names.parquet", names_table(source.decoder.names()))
+    write_table(folder.stage / "health.parquet", health_table(report.health))
+    report.kept = not (report.interrupted and folder.replaces)
+    if report.kept:
+        folder.commit()
+    else:
+        folder.discard()
+    return report
+
+
+def _undo(folder: OutputFolder, abandon: Callable[[], None] | None) -> None:
+    if abandon is not None:
+        abandon()
+    folder.discard()

@@ -1,0 +1,108 @@
+"""Source: captures through the decoder, and what is told about them at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from detectors.columns import Columns
+from pipeline.capture.files import Captures
+from pipeline.decode.decoder import Decoder, DecodeSettings
+from pipeline.metrics import Counters, HealthRow
+from pipeline.names import protocol_text
+from pipeline.run.report import Hooks, Progress, Report
+
+
+class Source:
+    """Every record of some captures, in order; ends early when asked to stop.
+
+    Attributes:
+        captures, decoder: what it reads with.
+        packets: packets read so far.
+        interrupted: whether it was asked to stop.
+    """
+
+    def __init__(self, paths: Sequence[Path], settings: DecodeSettings, hooks: Hooks) -> None:
+        """Find the captures.
+
+        Raises:
+            CaptureError: a path does not exist or is no capture.
+        """
+        self.captures = Captures(paths)
+        self.decoder = Decoder(settings)
+        self.packets = 0
+        self.interrupted = False
+        self._hooks = hooks
+        self._by_protocol = np.zeros(256, np.int64)
+        self._points = 0
+        self._started = perf_counter()
+        self._batches = self._read()
+        self._ahead: list[Columns] = []
+
+    def __iter__(self) -> Iterator[Columns]:
+        while self._ahead:
+            yield self._ahead.pop()
+        yield from self._batches
+
+    def start_ns(self) -> int | None:
+        """Time of the first record, which it decodes for that; None where there is none."""
+        for batch in self._batches:
+            if len(batch):
+                self._ahead.append(batch)
+                return int(batch.ts[0])
+        return None
+
+    def _read(self) -> Iterator[Columns]:
+        for block in self.captures:
+            self.packets += len(block)
+            for batch in self.decoder.feed(block):
+                self._count(batch)
+                yield batch
+                del batch
+            self._hooks.progress(Progress(self.captures.bytes_read, self.captures.total_bytes, self.packets))
+            if self._hooks.stop():
+                self.interrupted = True
+                break
+        for batch in self.decoder.finish():
+            self._count(batch)
+            yield batch
+            del batch
+
+    def _count(self, batch: Columns) -> None:
+        self._by_protocol += np.bincount(batch.protocol, minlength=256)
+        if len(batch):
+            self._points += int(batch.offsets[-1] - batch.offsets[0])
+
+    def report(self, out: Path, health: Sequence[HealthRow]) -> Report:
+        """What was read, with the counters of the other stages."""
+        rows = [*self.captures.health(), *self.decoder.health(), *health, *self._own()]
+        skipped: dict[str, int] = {}
+        for _, counter, reason, value in rows:
+            if counter == "skipped" and value:
+                skipped[reason] = skipped.get(reason, 0) + value
+        return Report(
+            out=out,
+            packets=self.packets,
+            points=self._points,
+            seconds=perf_counter() - self._started,
+            records=self._records(),
+            skipped=skipped,
+            problems=[str(p) for p in self.captures.problems],
+            ignored=[str(p) for p in self.captures.ignored],
+            interrupted=self.interrupted,
+            health=rows,
+        )
+
+    def _records(self) -> dict[str, int]:
+        return {protocol_text(int(p)): int(self._by_protocol[p]) for p in np.flatnonzero(self._by_protocol)}
+
+    def _own(self) -> list[HealthRow]:
+        counters = Counters("run")
+        counters.put("packets", self.packets)
+        for name, n in self._records().items():
+            counters.put("records", n, reason=name)
+        counters.put("interrupted", int(self.interrupted))
+        return counters.rows()
