@@ -6,6 +6,7 @@ from detectors.columns import I64
 from pipeline.capture import kernels as walk
 
 _PACKETS = (walk.ENHANCED_PACKET, walk.OLD_PACKET, walk.SIMPLE_PACKET)
+_NAMES = {walk.SECTION: "a section header", walk.INTERFACE: "an interface description"}
 
 
 def truncated(state: I64, packets: int, at: int, there: int) -> str:
@@ -29,6 +30,8 @@ def truncated(state: I64, packets: int, at: int, there: int) -> str:
 
 def broken(reason: int, state: I64, packets: int, at: int) -> str:
     """The bytes at `at` cannot be what the format asks for; the rest of the file is not guessed."""
+    if state[walk.SKIP] > 0:
+        at -= int(state[walk.TOTAL]) - int(state[walk.SKIP])
     kind = int(state[walk.KIND])
     is_packet = state[walk.HEADER] > 0 or (kind in _PACKETS and state[walk.SKIP] == 0)
     return f"broken {_place(kind, is_packet, packets)} at byte {at:,}: {_what(reason, state)}"
@@ -38,7 +41,7 @@ def _place(kind: int, is_packet: bool, packets: int) -> str:
     if is_packet:
         return f"in packet {packets + 1:,}"
     if kind:
-        return f"in a block of type {kind:#x} after packet {packets:,}"
+        return f"in {_NAMES.get(kind, f'a block of type {kind:#x}')} after packet {packets:,}"
     return f"after packet {packets:,}"
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pipeline.capture.block import PacketBlock
 from pipeline.capture.search import search
-from pipeline.capture.sniff import CaptureFile
+from pipeline.capture.sniff import CaptureFile, shown
 from pipeline.capture.source import Source
 from schemas.health import CAPTURE
 
@@ -55,6 +55,7 @@ class Captures:
         captures: one for each file, in the order of reading; filled while reading.
         ignored: files in the given folders that are no captures.
         total_bytes: size of all captures on disk.
+        bytes_read: bytes on disk read so far, of compressed files too: to be held against `total_bytes`.
     """
 
     def __init__(self, paths: Sequence[Path], *, block_bytes: int = 4 << 20, block_packets: int = 32768) -> None:
@@ -75,17 +76,11 @@ class Captures:
         self._search_problems = found.problems
         self._block_bytes = block_bytes
         self._block_packets = block_packets
-        self._source: Source | None = None
-        self._finished_bytes = 0
         self._clamped = 0
         self.ignored = found.ignored
         self.total_bytes = sum(file.size for file in found.files)
+        self.bytes_read = 0
         self.captures = [_unread(file) for file in found.files]
-
-    @property
-    def bytes_read(self) -> int:
-        """Bytes on disk read so far, of compressed files too; to be held against `total_bytes`."""
-        return self._finished_bytes + (self._source.consumed if self._source else 0)
 
     @property
     def problems(self) -> list[str]:
@@ -112,7 +107,7 @@ class Captures:
         from pipeline.capture.ring import Ring
 
         self.captures = [_unread(file) for file in self._files]
-        self._finished_bytes = self._clamped = 0
+        self.bytes_read = self._clamped = 0
         ring = Ring(self._block_bytes + MAX_RECORD, self._block_packets)
         packets = 0
         for number, file in enumerate(self._files):
@@ -127,24 +122,24 @@ class Captures:
         info = self.captures[number]
         try:
             info.digest = digest(file.path, file.size)
-            source = self._source = Source(file.path, file.compression)
+            source = Source(file.path, file.compression)
         except OSError as error:
             info.problem = f"cannot be read: {error.strerror or error}"
             return
         reader = FileReader(file, source, ring, self._block_bytes)
-        clamped = self._clamped
+        bytes_before, clamped_before = self.bytes_read, self._clamped
         try:
             for block in reader.blocks(info.first_packet, number):
                 if info.packets == 0:
                     info.first_ts = int(block.ts_ns[0])
                 info.last_ts = int(block.ts_ns[-1])
                 info.packets = reader.packets
-                self._clamped = clamped + reader.clamped
+                self._clamped = clamped_before + reader.clamped
+                self.bytes_read = bytes_before + source.consumed
                 yield block
             info.problem = reader.problem
         finally:
-            self._finished_bytes += source.consumed
-            self._source = None
+            self.bytes_read = bytes_before + source.consumed
             source.close()
 
 
@@ -165,4 +160,4 @@ def digest(path: Path, size: int) -> str:
 
 
 def _unread(file: CaptureFile) -> CaptureInfo:
-    return CaptureInfo(str(file.path), "", file.format, file.size, 0, 0, 0, 0, "")
+    return CaptureInfo(shown(file.path), "", file.format, file.size, 0, 0, 0, 0, "")

@@ -348,6 +348,7 @@ def _walk_block(data: U8, position: Word, stop: Word, state: I64, interfaces: I6
         state[NEED], state[KIND] = 12, 0
         return position, MORE
     kind, least = u32(data, position, order), 12
+    state[KIND] = kind
     if kind == SECTION:
         order, least = _order(data, position + 8), 28
         if order < 0:
@@ -359,7 +360,7 @@ def _walk_block(data: U8, position: Word, stop: Word, state: I64, interfaces: I6
         least = 20
     total = u32(data, position + 4, order)
     held = min(total, MAX_RECORD)
-    state[KIND], state[TOTAL] = kind, total
+    state[TOTAL] = total
     if total < least or total & 3:
         state[FOUND], state[BOUND] = total, least
         return position, BAD_LENGTH

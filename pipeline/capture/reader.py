@@ -98,13 +98,14 @@ class FileReader:
             return _pcapng()
         while self._stop < pcap.HEADER_BYTES and self._refill():
             pass
+        head = self._ring.buffer[: min(self._stop, pcap.HEADER_BYTES)].tobytes()
+        if not pcap.is_pcap(head):
+            self.problem = _with("is no longer the capture that it was", self._source.trouble)
+            return None
         try:
-            form = _pcap(self._ring.buffer[: min(self._stop, pcap.HEADER_BYTES)].tobytes())
+            form = _pcap(head)
         except CaptureError as error:
             self.problem = _with(str(error), self._source.trouble)
-            return None
-        except KeyError:
-            self.problem = "is no longer the capture that it was"
             return None
         self._start = form.header_bytes
         return form

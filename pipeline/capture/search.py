@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.capture.sniff import CaptureFile, first_time, sniff
+from pipeline.capture.sniff import CaptureFile, first_time, shown, sniff
 from pipeline.errors import CaptureError
 
 
@@ -42,9 +42,9 @@ def search(paths: Sequence[Path]) -> Found:
             else:
                 found.files.append(sniff(path))
         except FileNotFoundError:
-            raise CaptureError(f"{path}: no such file or folder") from None
+            raise CaptureError(f"{shown(path)}: no such file or folder") from None
         except OSError as error:
-            raise CaptureError(f"{path}: cannot be read: {error.strerror or error}") from None
+            raise CaptureError(f"{shown(path)}: cannot be read: {error.strerror or error}") from None
     return found
 
 
@@ -58,9 +58,9 @@ def _search_folder(folder: Path, found: Found) -> None:
         except CaptureError:
             found.ignored.append(path)
         except OSError as error:
-            found.problems.append(f"{path}: cannot be read: {error.strerror or error}")
+            found.problems.append(f"{shown(path)}: cannot be read: {error.strerror or error}")
     if not captures:
-        raise CaptureError(f"{folder}: no captures among {count:,} files")
+        raise CaptureError(f"{shown(folder)}: no captures among {count:,} files")
     found.files.extend(sorted(captures, key=_order) if len(captures) > 1 else captures)
 
 
@@ -69,7 +69,7 @@ def _files(folder: Path, found: Found) -> list[Path]:
     files: list[Path] = []
 
     def note(error: OSError) -> None:
-        found.problems.append(f"{error.filename}: cannot be read: {error.strerror or error}")
+        found.problems.append(f"{shown(error.filename)}: cannot be read: {error.strerror or error}")
 
     for where, _, names in os.walk(folder, onerror=note):
         files.extend(Path(where) / name for name in names)

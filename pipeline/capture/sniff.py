@@ -47,9 +47,9 @@ def sniff(path: Path) -> CaptureFile:
     """
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise CaptureError(f"{path}: not a regular file")
+        raise CaptureError(f"{shown(path)}: not a regular file")
     if status.st_size == 0:
-        raise CaptureError(f"{path}: empty file")
+        raise CaptureError(f"{shown(path)}: empty file")
     with path.open("rb") as file:
         start = file.read(4)
     compression = _compression(start)
@@ -57,14 +57,19 @@ def sniff(path: Path) -> CaptureFile:
     if compression or len(start) == 4:
         head, trouble = _head(path, compression)
     if trouble and not head:
-        raise CaptureError(f"{path}: {trouble}")
+        raise CaptureError(f"{shown(path)}: {trouble}")
     if pcap.is_pcap(head):
         _check_pcap(path, head)
         return CaptureFile(path, "pcap", compression, status.st_size)
     if pcapng.is_pcapng(head):
         return CaptureFile(path, "pcapng", compression, status.st_size)
     wrapped = f"{compression} of what " if compression else ""
-    raise CaptureError(f"{path}: not a capture: {wrapped}starts with {head[:4].hex(' ') or 'nothing'}")
+    raise CaptureError(f"{shown(path)}: not a capture: {wrapped}starts with {head[:4].hex(' ') or 'nothing'}")
+
+
+def shown(path: Path | str) -> str:
+    """`path` as text on one line: what cannot be printed, or is no text, is escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(path))
 
 
 def first_time(file: CaptureFile) -> int | None:
@@ -97,7 +102,7 @@ def _check_pcap(path: Path, head: bytes) -> None:
     try:
         pcap.read_header(head)
     except CaptureError as error:
-        raise CaptureError(f"{path}: {error}") from None
+        raise CaptureError(f"{shown(path)}: {error}") from None
 
 
 def _head(path: Path, compression: str) -> tuple[bytes, str]:

@@ -31,13 +31,10 @@ class Source:
         self.path = path
         self.compression = compression
         self.trouble = ""
+        self.consumed = 0
         self._delivered = 0
         self._file = io.FileIO(path)
         self._packed: pa.NativeFile | None = _decompress(self._file, compression) if compression else None
-
-    @property
-    def consumed(self) -> int:
-        return 0 if self._file.closed else self._file.tell()
 
     def readinto(self, view: NDArray[np.uint8]) -> int:
         """Fill `view` as far as there are bytes; the count, 0 only at the end."""
@@ -51,6 +48,7 @@ class Source:
                 self._delivered += count
         except OSError as error:
             self.trouble = f"cannot be read: {error.strerror or error}"
+        self.consumed = self._file.tell()
         return filled
 
     def close(self) -> None:
