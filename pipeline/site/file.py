@@ -45,8 +45,8 @@ class _Table:
             raise self.error(f"{name!r} must be text, not {value!r}")
         allowed = list(choices)
         if allowed and value not in allowed:
-            listed = ", ".join(allowed) if len(allowed) <= 8 else ""
-            raise self.error(f"{name!r}: no such value {value!r}{_hint(value, allowed) or f' (one of {listed})'}")
+            listed = f" (one of {', '.join(allowed)})" if len(allowed) <= 8 else ""
+            raise self.error(f"{name!r}: no such value {value!r}{_hint(value, allowed) or listed}")
         return value
 
     def needed(self, name: str) -> str:
@@ -78,7 +78,9 @@ class _Table:
 def _hint(name: str, known: Iterable[str]) -> str:
     import difflib
 
-    close = difflib.get_close_matches(name, list(known), 1)
+    names = list(known)
+    begun = [n for n in names if name and n.startswith(name)]
+    close = begun or difflib.get_close_matches(name, names, 1)
     return f", did you mean {close[0]!r}?" if close else ""
 
 
