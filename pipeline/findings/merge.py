@@ -197,18 +197,24 @@ class Findings:
     def _extend(self, window: Window, evidence: Evidence, pieces: Pieces) -> None:
         """Take evidence into a window, with a row at each turn."""
         scheduled = not window.told
-        turns = window.turns(evidence, pieces) if window.count else [0, *window.turns(evidence, pieces)]
         done = 0
-        for turn in sorted(set(turns)):
-            activity = Activity.UPDATE if window.count else Activity.CREATE
-            window.absorb(evidence, pieces[done : turn + 1])
-            done = turn + 1
-            at = int(pieces[turn])
-            self._rows.append((at, window, window.state(activity, int(evidence.ts[at]))))
+        if not window.count:
+            self._tell(window, evidence, pieces[:1], Activity.CREATE)
+            done = 1
+        rest = done
+        for turn in window.turns(evidence, pieces[rest:]) if rest < len(pieces) else ():
+            self._tell(window, evidence, pieces[done : rest + turn + 1], Activity.UPDATE)
+            done = rest + turn + 1
         if done < len(pieces):
             window.absorb(evidence, pieces[done:])
         if not scheduled:
             self._schedule(window)
+
+    def _tell(self, window: Window, evidence: Evidence, pieces: Pieces, activity: Activity) -> None:
+        """Take evidence into a window, with a row at its last piece."""
+        window.absorb(evidence, pieces)
+        at = int(pieces[-1])
+        self._rows.append((at, window, window.state(activity, int(evidence.ts[at]))))
 
     def _close(self, window: Window, at: int) -> None:
         if not window.told:

@@ -223,8 +223,10 @@ class Window:
     def _functions(self, evidence: Evidence, pieces: Pieces) -> None:
         if len(self.functions) >= FUNCTION_LIMIT:
             return
-        seen, first = np.unique(evidence.batch.func[evidence.alerts.row[pieces]], return_index=True)
-        new = [int(f) for f in seen[np.argsort(first)] if int(f) not in self.functions]
+        functions = evidence.batch.func[evidence.alerts.row[pieces]]
+        if len(functions) > 1:
+            functions = functions[np.sort(np.unique(functions, return_index=True)[1])]
+        new = [f for f in functions.tolist() if f not in self.functions]
         self.functions.extend(new[: FUNCTION_LIMIT - len(self.functions)])
 
     def _pointers(self, evidence: Evidence, pieces: Pieces) -> None:
@@ -232,8 +234,8 @@ class Window:
         if room <= 0:
             return
         batch, rows = evidence.batch, evidence.alerts.row[pieces]
-        distinct = rows[np.flatnonzero(np.diff(rows, prepend=-1))]
-        for row in distinct[: room + 1]:
+        distinct = rows[:1] if len(rows) == 1 else rows[np.append(True, rows[1:] != rows[:-1])]
+        for row in distinct[: room + 1].tolist():
             seen = Pointer(
                 *(int(column[row]) for column in (batch.shard, batch.boot, batch.seq, batch.packet, batch.ts))
             )
@@ -255,4 +257,5 @@ def _rises(values: NDArray[np.int64], before: int) -> list[int]:
     if values.max() <= before:
         return []
     running = np.maximum.accumulate(np.maximum(values, before))
-    return [int(i) for i in np.flatnonzero(np.diff(running, prepend=before))]
+    later = (np.flatnonzero(running[1:] > running[:-1]) + 1).tolist()
+    return [0, *later] if running[0] > before else later

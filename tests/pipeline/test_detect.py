@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,11 @@ import pyarrow as pa
 import pytest
 
 from detectors.base import Mark
-from detectors.columns import records
+from detectors.columns import from_batch, records
+from detectors.lifecycle import Learning
+from detectors.registry import DETECTORS
 from pipeline.detect import Loop, build, run
-from pipeline.findings import Findings, FindingSettings, fold
+from pipeline.findings import Findings, FindingSettings, fold, types_of
 from schemas.alert import ALERT
 from schemas.codes import Activity, MarkKind
 from tests.pipeline.scripted import SECOND, T0, TYPES, Scripted, batches, plain, row, stream
@@ -169,3 +172,30 @@ def test_sinks_get_every_record_and_every_row() -> None:
 def test_an_unknown_detector_is_a_key_error() -> None:
     with pytest.raises(KeyError):
         build(["nosuch"], None)
+
+
+def example(name: str) -> pa.RecordBatch:
+    """The shipped example of detector `name` as one batch."""
+    module = import_module(DETECTORS[name].partition(":")[0])
+    parts = [columns.to_batch() for columns in module.example(np.random.default_rng(1))]
+    return pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
+
+
+def judged(name: str, batch: pa.RecordBatch, size: int) -> pa.Table:
+    """Rows that all registered detectors give on `batch`, learning from the example's first record."""
+    start = example(name).column("ts").cast(pa.int64())[0].as_py()
+    detectors = build(DETECTORS, Learning(start_ns=start))
+    loop = Loop(detectors, Findings(types_of(detectors), versions={d.name: d.version for d in detectors}))
+    run((from_batch(batch.slice(at, size)) for at in range(0, batch.num_rows, size)), loop)
+    return loop.take()
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_the_shipped_detectors_find_the_same_under_any_batching_and_split(name: str) -> None:
+    batch = example(name)
+    whole = fold(judged(name, batch, batch.num_rows))
+    assert any(uid.startswith(f"{name}.") for uid in whole.column("analytic_uid").to_pylist())
+    assert plain(fold(judged(name, batch, 3))) == plain(whole)
+    part = from_batch(batch).bucket % 2
+    split = [judged(name, batch.filter(pa.array(part == p)), 10) for p in (0, 1)]
+    assert plain(fold(pa.concat_tables(split))) == plain(whole)
