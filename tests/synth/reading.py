@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import dpkt
@@ -45,15 +46,18 @@ def address(raw: bytes) -> str:
     return ".".join(map(str, raw))
 
 
-def frames(path: Path) -> Iterator[tuple[int, float, dpkt.ethernet.Ethernet]]:
+def frames(path: Path) -> Iterator[tuple[float, bytes]]:
     with path.open("rb") as file:
-        for number, (ts, raw) in enumerate(dpkt.pcap.Reader(file), 1):
-            yield number, float(ts), dpkt.ethernet.Ethernet(raw)
+        for ts, raw in dpkt.pcap.Reader(file):
+            yield float(ts), raw
 
 
-def segments(path: Path) -> list[Segment]:
+@cache
+def segments(path: Path) -> tuple[Segment, ...]:
+    """All TCP segments; kept, for the captures that several tests look at are large."""
     found = []
-    for number, ts, frame in frames(path):
+    for number, (ts, raw) in enumerate(frames(path), 1):
+        frame = dpkt.ethernet.Ethernet(raw)
         if isinstance(frame.data, dpkt.ip.IP) and isinstance(frame.data.data, dpkt.tcp.TCP):
             ip, tcp = frame.data, frame.data.data
             found.append(
@@ -71,7 +75,7 @@ def segments(path: Path) -> list[Segment]:
                     bytes(tcp.data),
                 )
             )
-    return found
+    return tuple(found)
 
 
 def modbus(path: Path) -> list[Segment]:
@@ -122,6 +126,7 @@ def check_response(pdu: bytes, request: bytes) -> None:
         assert at == len(pdu)
 
 
+@cache
 def exchanges(path: Path) -> list[tuple[Segment, Segment]]:
     """Requests with the response that followed on the same connection with the same transaction number."""
     open_: dict[tuple[str, int, str, bytes], Segment] = {}
