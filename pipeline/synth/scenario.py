@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,8 @@ from pipeline.synth.plant import Plant, Schedule
 from pipeline.synth.routine import Engineering, Operator, Reconnections
 from pipeline.synth.site import site_text
 from pipeline.synth.truth import Truth, write_truth
-from pipeline.synth.wire import Tap, open_capture
+from pipeline.synth.whole import written_whole
+from pipeline.synth.wire import Tap
 
 MAX_SCALE = 200
 _SLICE_S = 5.0
@@ -40,12 +40,11 @@ def run(
     start = start if start.tzinfo else start.replace(tzinfo=UTC)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with open_capture(out / "plant.pcap") as file:
+        with written_whole(out / "plant.pcap") as file:
             tap, plants, truths = _play(file, seconds, seed, names, scale, start, progress)
+            (out / "site.toml").write_text(site_text(plants), encoding="utf-8")
+            write_truth(out / "attacks.parquet", truths, tap, _microseconds(start))
             size = file.tell()
-        (out / "site.toml").write_text(site_text(plants), encoding="utf-8")
-        write_truth(out / "attacks.parquet", truths, tap, _microseconds(start))
-        os.replace(out / "plant.pcap.part", out / "plant.pcap")
     except OSError as error:
         raise OutputError(f"simulating into {out}: {error.strerror or error}") from error
     return SimulationReport(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ConfigError, OutputError
 from pipeline.synth import START, BulkReport
+from pipeline.synth.whole import written_whole
 
 I64 = NDArray[np.int64]
 
@@ -102,14 +102,11 @@ def write(path: Path, *, packets: int, registers: int, flows: int, seed: int, ki
     rng = np.random.default_rng(seed)
     connections = _connections(flows, rng)
     values = _values(registers, rng)
-    part = path.with_name(path.name + ".part")
     try:
-        with part.open("wb") as file:
+        with written_whole(path) as file:
             file.write(PCAP_HEADER)
             first, last = _fill(file, packets, shape, connections, values, rng, kind)
-        os.replace(part, path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise OutputError(f"writing {path}: {error.strerror or error}") from error
     return BulkReport(
         path=path,

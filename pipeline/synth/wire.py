@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from pathlib import Path
 from random import Random
 from typing import Any, BinaryIO
 
@@ -221,8 +220,3 @@ class Connection:
         if self.relay is not None:
             via = dst.mac + self.relay.mac if side else self.relay.mac + src.mac
         self._tap.put(at, ipv4(src, dst, self._ident[side], 6, body, via=via), self.mark if mark == UNMARKED else mark)
-
-
-def open_capture(path: Path) -> BinaryIO:
-    """The file that a capture is written to before it gets its name."""
-    return path.with_name(path.name + ".part").open("wb")

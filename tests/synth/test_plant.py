@@ -285,6 +285,16 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         simulate(tmp_path / "file", minutes=0.1)
 
 
+def test_an_interruption_leaves_the_capture_as_it_was(tmp_path: Path) -> None:
+    def interrupt(done: float) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "plant.pcap").write_bytes(b"earlier")
+    with pytest.raises(KeyboardInterrupt):
+        simulate(tmp_path, minutes=1, progress=interrupt)
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("plant.pcap", b"earlier")]
+
+
 def test_importing_is_light() -> None:
     code = "import sys, pipeline.synth; sys.exit(any(m in sys.modules for m in ('numpy', 'pyarrow', 'dpkt', 'numba')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
