@@ -82,7 +82,10 @@ def is_warm() -> bool:
 
 
 def kernel(signature: Any = None, *, inline: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Compile a function of arrays and scalars: nogil, cached, no fastmath, no parallel.
+    """Compile a function of arrays and scalars: nogil, cached, no fastmath, no parallel, no reference counting.
+
+    Kernels allocate nothing, so numba's reference counting is off: with it, each array that is handed from kernel to
+    kernel costs two atomic operations, more than the work itself.
 
     Args:
         signature: numba signature for kernels that are reached by function pointer; None compiles at first call.
@@ -93,7 +96,7 @@ def kernel(signature: Any = None, *, inline: bool = False) -> Callable[[Callable
     global _cached
     if _cached is None:
         _cached = _use_cache()
-    options: dict[str, Any] = {"nogil": True, "cache": _cached, "error_model": "python"}
+    options: dict[str, Any] = {"nogil": True, "cache": _cached, "error_model": "python", "_nrt": False}
     if inline:
         options["forceinline"] = True
 
@@ -102,3 +105,36 @@ def kernel(signature: Any = None, *, inline: bool = False) -> Callable[[Callable
         return compiled
 
     return wrap
+
+
+def is_checked() -> bool:
+    """Whether indices are to be checked, or nothing compiled: then loads are made of plain indexing."""
+    from numba import config
+
+    return bool(config.DISABLE_JIT or config.BOUNDSCHECK)
+
+
+def unaligned_load(bits: int, *, big_endian: bool) -> Callable[[Any, int], int]:
+    """A kernel-callable load of an unsigned number of `bits` at a byte offset of a uint8 array, as int64.
+
+    One machine load, where numba's indexing makes one per byte with a test for a negative index each.  It checks
+    nothing: see `is_checked`.
+    """
+    from llvmlite import ir
+    from numba.core import types
+    from numba.extending import intrinsic
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def load(typing_context: Any, data: Any, at: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            array = context.make_array(signature.args[0])(context, builder, args[0])
+            address = builder.gep(array.data, [args[1]])
+            number = ir.IntType(bits)
+            value = builder.load(builder.bitcast(address, number.as_pointer()), align=1)
+            if big_endian and bits > 8:
+                value = builder.bswap(value)
+            return builder.zext(value, ir.IntType(64)) if bits < 64 else value
+
+        return types.int64(data, types.int64), generate
+
+    return load  # type: ignore[no-any-return]

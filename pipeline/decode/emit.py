@@ -13,7 +13,7 @@ from detectors.jit import kernel
 from detectors.kernels.mix import mix
 from pipeline.decode import counters as n
 from pipeline.decode import layout as c
-from pipeline.decode.bytes import Bytes
+from pipeline.decode.bytes import Bytes, be16, u8
 from schemas.codes import PointType
 
 Row = NDArray[np.int64]
@@ -125,18 +125,18 @@ def write_values(data: Bytes, encoding: int, at: int, count: int, value: F64, ki
     """Values and types of one run at points p, p + 1 …"""
     if encoding == c.ENC_U16BE:
         for i in range(count):
-            value[p + i] = np.float64((np.int64(data[at + 2 * i]) << 8) | np.int64(data[at + 2 * i + 1]))
+            value[p + i] = np.float64(be16(data, at + 2 * i))
             kind[c.P_TYPE * c.PT + p + i] = _U16
     elif encoding == c.ENC_BIT:
         for i in range(count):
-            value[p + i] = np.float64((np.int64(data[at + (i >> 3)]) >> (i & 7)) & 1)
+            value[p + i] = np.float64((u8(data, at + (i >> 3)) >> (i & 7)) & 1)
             kind[c.P_TYPE * c.PT + p + i] = _BOOL
     elif encoding == c.ENC_U8:
         for i in range(count):
-            value[p + i] = np.float64(data[at + i])
+            value[p + i] = np.float64(u8(data, at + i))
             kind[c.P_TYPE * c.PT + p + i] = _U8
     elif encoding == c.ENC_BOOL_FF00:
-        value[p] = 1.0 if data[at] != 0 else 0.0
+        value[p] = 1.0 if u8(data, at) != 0 else 0.0
         kind[c.P_TYPE * c.PT + p] = _BOOL
     else:
         value[p] = np.nan
