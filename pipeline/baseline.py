@@ -69,13 +69,41 @@ def digest_of(table: pa.Table) -> str:
 
 
 def _bytes_of(column: pa.ChunkedArray) -> bytes:
+    array = _one(column)
     if pa.types.is_string(column.type):
-        texts = [t.encode() for t in column.to_pylist()]
-        return np.array([len(t) for t in texts], np.uint32).tobytes() + b"".join(texts)
+        ends = _whole(array, np.dtype(np.int32), 1)
+        text = array.buffers()[2]
+        lengths = np.diff(ends).tobytes()
+        return lengths + bytes(text.slice(int(ends[0]), int(ends[-1] - ends[0]))) if text is not None else lengths
     if pa.types.is_fixed_size_binary(column.type):
-        return b"".join(column.to_pylist())
-    values = column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
-    return bytes(np.ascontiguousarray(values.to_numpy()).tobytes())
+        return _addresses(array).tobytes()
+    return bytes(_numbers(array).tobytes())
+
+
+def _whole(array: pa.Array, kind: np.dtype[Any], more: int = 0) -> NDArray[Any]:
+    """The second buffer of `array` from its first entry, as `kind`; `more` entries beyond its length."""
+    data = array.buffers()[1]
+    if data is None:
+        return np.zeros(len(array) + more, kind)
+    return np.frombuffer(data, kind)[array.offset : array.offset + len(array) + more]
+
+
+def _addresses(array: pa.Array) -> NDArray[np.uint64]:
+    """16-byte strings as uint64 (n, 2)."""
+    data = array.buffers()[1]
+    words = np.zeros(0, np.uint64) if data is None else np.frombuffer(data, np.uint64)
+    return words[2 * array.offset : 2 * (array.offset + len(array))].reshape(-1, 2)
+
+
+def _numbers(array: pa.Array) -> NDArray[Any]:
+    """A column of numbers or times (int64 ns)."""
+    found: NDArray[Any] = (array.cast(pa.int64()) if pa.types.is_timestamp(array.type) else array).to_numpy()
+    return np.ascontiguousarray(found)
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    """The column as one array."""
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
 def _ordered(table: pa.Table) -> pa.Table:
@@ -151,15 +179,13 @@ def _arrays(table: pa.Table) -> dict[str, NDArray[Any]]:
     for column in BASELINE_COLUMNS:
         if column.name == "detector":
             continue
-        values = table.column(column.name)
+        values = _one(table.column(column.name))
         if pa.types.is_fixed_size_binary(column.type):
-            found[column.name] = np.frombuffer(b"".join(values.to_pylist()), np.uint64).reshape(-1, 2)
+            found[column.name] = _addresses(values)
         elif pa.types.is_string(column.type):
             found[column.name] = np.array(values.to_pylist(), np.str_)
-        elif pa.types.is_timestamp(column.type):
-            found[column.name] = values.cast(pa.int64()).to_numpy()
         else:
-            found[column.name] = values.to_numpy()
+            found[column.name] = _numbers(values)
     return found
 
 
@@ -284,8 +310,11 @@ def _same_key(table: pa.Table) -> NDArray[np.bool_]:
     """Whether each row of a sorted table has the key of the row after it; one fewer than there are rows."""
     same = np.ones(max(table.num_rows - 1, 0), np.bool_)
     for name in SORT_KEY:
-        column = table.column(name)
-        is_text = pa.types.is_string(column.type) or pa.types.is_fixed_size_binary(column.type)
-        values = np.array(column.to_pylist(), object) if is_text else column.to_numpy()
-        same &= values[:-1] == values[1:]
+        values = _one(table.column(name))
+        if pa.types.is_fixed_size_binary(values.type):
+            words = _addresses(values)
+            same &= (words[:-1] == words[1:]).all(axis=1)
+            continue
+        numbers = _numbers(values.dictionary_encode().indices if pa.types.is_string(values.type) else values)
+        same &= numbers[:-1] == numbers[1:]
     return same

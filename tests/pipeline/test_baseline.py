@@ -76,6 +76,8 @@ def test_the_digest_is_of_the_rows_and_not_of_their_order_or_chunks(tmp_path: Pa
     shuffled = pa.concat_tables([table.slice(2), table.slice(0, 2)])
     digest = baseline.write(tmp_path / "a.parquet", table)
     assert baseline.write(tmp_path / "b.parquet", shuffled, {"parent": "x"}) == digest
+    assert baseline.digest_of(shuffled) != digest
+    assert baseline.digest_of(pa.concat_tables([shuffled.slice(2, 1), table.slice(1)])) == digest
     assert baseline.digest_of(table_of([1.0, 2.0, 3.0, 5.0])) != digest
 
 

@@ -198,6 +198,12 @@ def test_what_finds_no_room_is_dropped_and_counted_and_high_severity_has_room_ke
     assert Severity.HIGH in table.column("severity_id").to_pylist()
 
 
+def test_another_capture_of_the_same_time_finds_anew_once_a_window_is_long_over() -> None:
+    rows = found([row(0, 1), row(100, 2), row(1250, 3, flow=2), row(500, 4), row(501, 5)])
+    closed = {(r["start_time"] - T0) // SECOND: r["count"] for r in rows if r["activity_id"] == Activity.CLOSE}
+    assert closed == {0: 2, 1250: 1, 500: 2}
+
+
 def test_room_is_made_when_windows_have_ended() -> None:
     rows = [row(0, i, flow=i + 1) for i in range(12)] + [row(650, 50 + i, flow=50 + i) for i in range(12)]
     findings = Findings(TYPES, settings=FindingSettings(bucket_findings=16))
