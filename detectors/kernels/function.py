@@ -13,7 +13,7 @@ import numpy as np
 from detectors.jit import kernel
 from detectors.kernels.evidence import report
 from detectors.kernels.seen import TYPE_PAIR, about_pair, add, is_due, is_known, is_live, tick, touch
-from detectors.kernels.slots import N_BUCKETS, find, hash_words
+from detectors.kernels.slots import N_BUCKETS, find, hash_words, is_key
 from schemas.codes import FAULTS, Anomaly, Kind, Match, Outcome, Severity
 
 TYPE_UNSEEN = 201
@@ -34,6 +34,8 @@ ANSWERS = np.uint64(6)
 
 DANGEROUS_USE = 1
 """Flag of a use: an operation that is reported whoever asks."""
+ONE_ANSWER = 256
+"""The flags of a use count its first matched answers from this bit on."""
 
 MOST_KEYS = 5
 MOST_ALERTS = 5
@@ -67,6 +69,7 @@ _BROKEN = np.uint64(
     )
 )
 """Faults of form.  Checksums are left out: captured on the sender, they are filled in only later by its hardware."""
+_SUSPICIOUS = _OTHER | _CONFLICTING | _BROKEN
 _RESERVED = np.uint64(int(Anomaly.RESERVED_CODE))
 _BLIND = np.uint64(
     int(
@@ -118,7 +121,7 @@ def _use(
         if known:
             return
         if slot >= 0 and danger > 0:
-            rows["flags"][slot] = DANGEROUS_USE
+            rows["flags"][slot] |= DANGEROUS_USE
     else:
         touch(rows, slot, ts)
         if is_known(table, slot):
@@ -185,6 +188,7 @@ def functions(
     Returns:
         The record to go on with; the number of records where all are done.
     """
+    slot = np.int64(-1)
     for i in range(start, len(wire.ts)):
         if table.used[0] + MOST_KEYS > len(table.keys) or out.filled[0] + MOST_ALERTS > len(out.marks):
             return i
@@ -199,6 +203,14 @@ def functions(
             hi, lo = wire.dst_ip[i, 0], wire.dst_ip[i, 1]
         base = np.uint64(wire.unit[i]) | np.uint64(wire.protocol[i]) << np.uint64(32)
         call = np.uint64(wire.func[i]) << np.uint64(32) | np.uint64(wire.subfunc[i])
+        if slot < 0 or not is_key(table.keys, slot, device, hi, lo, base, call):
+            slot = find(table, hash_words(device, hi, lo, base, call), device, hi, lo, base, call)
+        if slot >= 0 and (wire.anomaly[i] & _SUSPICIOUS) == _NONE and is_known(table, slot):
+            if asks and kind not in (_FOREIGN, _TIMEOUT, _RESPONSE):
+                touch(rows, slot, ts)
+                continue
+            if kind == _RESPONSE and wire.match[i] == _MATCHED and rows["flags"][slot] >= trust * ONE_ANSWER:
+                continue
         danger = dangers[wire.op[i]]
         severity = severities[wire.op[i]]
         anomaly = wire.anomaly[i]
@@ -221,6 +233,8 @@ def functions(
             matched = match in (_MATCHED, _LATE)
             sighted = (anomaly & _BLIND) == _NONE and wire.gap_bytes[i] == 0
             answers = _answers(table, rows, rules, hi, lo, device, ts, base, matched)
+            if matched and slot >= 0 and is_key(table.keys, slot, device, hi, lo, base, call):
+                rows["flags"][slot] += ONE_ANSWER
             if (anomaly & _CONFLICTING) != _NONE:
                 w3 = base | CONFLICT << np.uint64(40)
                 _breach(table, rows, rules, out, i, TYPE_CONFLICT, _HIGH, True, hi, lo, device, ts, w3, _NONE)

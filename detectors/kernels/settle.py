@@ -53,6 +53,7 @@ COLD = np.dtype(
         ("high", np.float64),
         ("step", np.float64),
         ("margin", np.float64),
+        ("wider", np.float64),
         ("wrapped", np.float64),
         ("travel", np.float64),
         ("bits", np.uint64),
@@ -64,7 +65,8 @@ COLD = np.dtype(
 )
 """What only learning and alarms touch: extremes and largest step of the first part of learning, then of all; margin
 as a share of the range; largest step where the number wraps; way travelled; one bit for each distinct value; ns of
-first sight; ns since it is out of range; steps up, steps down."""
+first sight; ns since it is out of range; steps up, steps down.  While learning, `margin` and `wider` are the
+overshoot of range and steps up to the latest mark."""
 
 FEW = 10
 """Up to so many distinct values a tag is a state, not a quantity."""
@@ -120,8 +122,30 @@ def popcount(bits: Any) -> Any:
 
 
 @kernel()
+def overshoot(hot: Any, cold: Any, tag: Any) -> Any:
+    """How far the last part of learning went beyond the first, as a share of the first's range, at most 1."""
+    width = cold["high"][tag] - cold["low"][tag]
+    if width <= 0.0:
+        return 0.0
+    over = max(cold["low"][tag] - hot["low"][tag], hot["high"][tag] - cold["high"][tag])
+    return min(over / width, 1.0)
+
+
+@kernel()
+def growth(hot: Any, cold: Any, tag: Any) -> Any:
+    """How much larger the largest step of the last part of learning is, as a share of the first's, at most 1."""
+    before = cold["step"][tag]
+    return min((hot["reach"][tag] - before) / before, 1.0) if before > 0.0 else 0.0
+
+
+@kernel()
 def mark_extremes(hot: Any, cold: Any, tag: Any) -> None:
-    """Note range and steps so far; what goes beyond them later tells how much margin the tag needs."""
+    """Note range and steps so far; what goes beyond them later tells how much margin the tag needs.
+
+    What went beyond the mark before is kept, so that there is always a stretch to calibrate by.
+    """
+    cold["margin"][tag] = overshoot(hot, cold, tag)
+    cold["wider"][tag] = growth(hot, cold, tag)
     cold["low"][tag] = hot["low"][tag]
     cold["high"][tag] = hot["high"][tag]
     cold["step"][tag] = hot["reach"][tag]
@@ -146,16 +170,6 @@ def classify(hot: Any, cold: Any, tag: Any) -> Any:
             return UNSCORABLE
     walks = distinct >= 4 and hot["reach"][tag] <= width / 3.0
     return ANALOG if distinct > FEW or walks else DISCRETE
-
-
-@kernel()
-def overshoot(hot: Any, cold: Any, tag: Any) -> Any:
-    """How far the last part of learning went beyond the first, as a share of the first's range, at most 1."""
-    width = cold["high"][tag] - cold["low"][tag]
-    if width <= 0.0:
-        return 0.0
-    over = max(cold["low"][tag] - hot["low"][tag], hot["high"][tag] - cold["high"][tag])
-    return min(over / width, 1.0)
 
 
 @kernel()
@@ -191,11 +205,10 @@ def settle(hot: Any, cold: Any, tag: Any, lengths: Any) -> None:
     if found == COUNTER:
         step = cold["wrapped"][tag]
     if found == ANALOG:
-        margin = lengths.margin + overshoot(hot, cold, tag)
+        margin = lengths.margin + max(overshoot(hot, cold, tag), cold["margin"][tag])
         if popcount(cold["bits"][tag]) <= FEW:
             margin = max(margin, step / width)
-    before = cold["step"][tag]
-    wider = min((hot["reach"][tag] - before) / before, 1.0) if before > 0.0 else 0.0
+    wider = max(growth(hot, cold, tag), cold["wider"][tag])
     floor = lengths.step_floor * width if found == ANALOG else 0.0
     cold["low"][tag] = hot["low"][tag]
     cold["high"][tag] = hot["high"][tag]

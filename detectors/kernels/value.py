@@ -123,6 +123,7 @@ def begin(hot: Any, cold: Any, tag: Any, x: Any, ts: Any, kind: Any) -> None:
     cold["wrapped"][tag] = 0.0
     cold["travel"][tag] = 0.0
     cold["margin"][tag] = 0.0
+    cold["wider"][tag] = 0.0
     cold["ups"][tag] = 0
     cold["downs"][tag] = 0
     cold["bits"][tag] = _bit(x)
