@@ -35,6 +35,9 @@ DURATION_S = {
 }
 """How long each attack lasts where the run is long enough."""
 
+SETTLING_S = {"setpoint_jump": 120.0, "replay": 120.0, "stranger_write": 300.0, "unusual_function": 300.0}
+"""How long the process takes to come back after those attacks that move it; a few seconds after the others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -106,6 +109,7 @@ class Stage:
             self.name,
             self.start,
             self.end,
+            self.end + SETTLING_S.get(self.name, 5.0),
             (attacker.address, mac or attacker.mac),
             client,
             device,

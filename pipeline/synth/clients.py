@@ -16,7 +16,7 @@ Exchange = tuple[int, bytes]
 ANSWER_TIMEOUT_S = 1.0
 _RETRANSMIT_S = 0.2
 _LOST = 1 / 3000
-"""Share of requests that get lost behind the mirror port."""
+"""Share of requests, and half the share of answers, that get lost behind the mirror port."""
 
 
 def read(func: int, addr: int, count: int) -> bytes:
@@ -106,10 +106,19 @@ class Session:
         if self.relayed is not None:
             answer = self.relayed(unit, pdu, answer)
         forged = self._forge(at, done, unit, pdu, answer)
-        self.link.send(done, 1, self._frame(unit, answer), forged if forged != UNMARKED else mark)
+        frame = self._frame(unit, answer)
+        done = self._respond(done, frame, mark if forged == UNMARKED else forged, steady or forged != UNMARKED)
         if forged != UNMARKED:
             self.link.acknowledge(done + 0.0001, 0, forged)
         return done
+
+    def _respond(self, at: float, payload: bytes, mark: int, steady: bool) -> float:
+        """Send the answer, twice where the first is lost; gives the time at which it arrived."""
+        if not steady and self._rng.random() < _LOST / 2:
+            self.link.send(at, 1, payload, mark, lost=True)
+            at += _RETRANSMIT_S
+        self.link.send(at, 1, payload, mark)
+        return at
 
     def _frame(self, unit: int, pdu: bytes) -> bytes:
         return struct.pack("!HHHB", self._txn, 0, len(pdu) + 1, unit) + pdu

@@ -132,6 +132,7 @@ class Plant:
     def _settle_process(self) -> None:
         for step in range(-round(WARM_UP_S / STEP_S), 0):
             self.process.step(self._second_of_day + step * STEP_S)
+        self.process.set_totals()
 
     def _step(self, at: float) -> None:
         self.process.step(self._second_of_day + at)

@@ -129,12 +129,16 @@ class Process:
         self.at201 = self.dosing = self.speed_command = self.pressure_error = 0.0
         self.ys101 = self.ys201 = self.ys301 = 0
         self.analyser_state = self.turbidity_state = 1
-        self.fq101, self.fq301 = 184_302.6, 171_950.3
-        self.kq201, self.kq202 = 4_211.3, 4_187.9
-        self.jq401 = 96_411.2
+        self.set_totals()
         self.inlet_open = self.inlet_closed = self.raw_is_high = self.raw_is_low = False
         self.p201_running = self.p202_running = self.f1_in_backwash = self.f2_in_backwash = False
         self.booster_running = self.pressure_is_high = self.zone_open = False
+
+    def set_totals(self) -> None:
+        """Put all counters to what they show when a capture begins, the same for every seed."""
+        self.fq101, self.fq301 = 184_302.6, 171_950.3
+        self.kq201, self.kq202 = 4_211.3, 4_187.9
+        self.jq401 = 96_411.2
 
     def step(self, second_of_day: float) -> None:
         """Advance by `STEP_S` seconds: physics, instruments, then the controllers' programs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from pipeline.synth.whole import written_whole
 from pipeline.synth.wire import Tap
 
 MAX_SCALE = 200
+LAST_SECOND = 1 << 32
 _SLICE_S = 5.0
 """Seconds between two writes of what has passed; nothing comes later than this."""
 
@@ -36,8 +38,8 @@ def run(
     """See :func:`pipeline.synth.simulate`."""
     names = _names(attacks)
     seconds = minutes * 60.0
-    _check(seconds, names, scale)
     start = start if start.tzinfo else start.replace(tzinfo=UTC)
+    _check(seconds, names, scale, start)
     try:
         out.mkdir(parents=True, exist_ok=True)
         with written_whole(out / "plant.pcap") as file:
@@ -70,9 +72,11 @@ def _names(attacks: Sequence[str]) -> list[str]:
     return names
 
 
-def _check(seconds: float, names: list[str], scale: int) -> None:
-    if not seconds > 0:
-        raise ConfigError(f"minutes must be above 0, not {seconds / 60:g}")
+def _check(seconds: float, names: list[str], scale: int, start: datetime) -> None:
+    if not 0 < seconds < math.inf:
+        raise ConfigError(f"minutes must be above 0 and finite, not {seconds / 60:g}")
+    if not 0 <= start.timestamp() < LAST_SECOND - seconds:
+        raise ConfigError(f"start must be in 1970 to 2106, which is what a pcap file can say, not {start:%Y-%m-%d}")
     if not 1 <= scale <= MAX_SCALE:
         raise ConfigError(f"scale must be 1 to {MAX_SCALE}, not {scale}")
     needed = len(names) * MINIMUM_S / 60

@@ -20,6 +20,7 @@ ATTACK_SCHEMA = pa.schema(
         pa.field("name", pa.string(), nullable=False),
         pa.field("start", _TIME, nullable=False),
         pa.field("end", _TIME, nullable=False),
+        pa.field("settled", _TIME, nullable=False),
         pa.field("attacker_ip", pa.string(), nullable=False),
         pa.field("attacker_mac", pa.string(), nullable=False),
         pa.field("client_ip", pa.string(), nullable=False),
@@ -36,10 +37,12 @@ ATTACK_SCHEMA = pa.schema(
 )
 """Columns of `attacks.parquet`.
 
-`attacker_ip` is the address that the attack's packets carry on the wire: of an intruder, of a legitimate host that acts
-for one, or of the device in whose name false values come.  `client_ip` is whose view or connection is concerned.
-`space` 0 with `unit` and `addr` 0 means that no single tag is concerned, an empty `device_ip` that no single device is.
-`first_packet` and `last_packet` number packets as Wireshark does; of that range `packets` belong to the attack.
+`settled` is when the process is back to normal after what was done to it: what is found between `end` and `settled` is
+the attack's aftermath.  `attacker_ip` is the address that the attack's packets carry on the wire: of an intruder, of a
+legitimate host that acts for one, or of the device in whose name false values come.  `client_ip` is whose view or
+connection is concerned.  `space` 0 with `unit` and `addr` 0 means that no single tag is concerned, an empty `device_ip`
+that no single device is.  `first_packet` and `last_packet` number packets as Wireshark does; of that range `packets`
+belong to the attack.
 """
 
 
@@ -51,6 +54,7 @@ class Truth:
     name: str
     start: float
     end: float
+    settled: float
     attacker: tuple[str, bytes]
     client: Host | None
     device: Host | None
@@ -62,12 +66,17 @@ class Truth:
 
     def row(self, tap: Tap, start_us: int) -> dict[str, object]:
         """The row of `attacks.parquet`; the packets are those that `tap` has written."""
+
+        def moment(seconds: float) -> int:
+            return (start_us + int(seconds * 1e6)) * 1000
+
         first, last, count = tap.marks.get(self.attack_id, (0, 0, 0))
         return {
             "attack_id": self.attack_id,
             "name": self.name,
-            "start": (start_us + int(self.start * 1e6)) * 1000,
-            "end": (start_us + int(self.end * 1e6)) * 1000,
+            "start": moment(self.start),
+            "end": moment(self.end),
+            "settled": moment(self.settled),
             "attacker_ip": self.attacker[0],
             "attacker_mac": self.attacker[1].hex(":"),
             "client_ip": self.client.address if self.client else "",

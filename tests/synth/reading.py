@@ -128,10 +128,14 @@ def check_response(pdu: bytes, request: bytes) -> None:
 
 @cache
 def exchanges(path: Path) -> list[tuple[Segment, Segment]]:
-    """Requests with the response that followed on the same connection with the same transaction number."""
+    """Requests with the response that the client accepted: the first with the bytes that TCP had it wait for."""
+    taken: set[tuple[str, str, int, int]] = set()
     open_: dict[tuple[str, int, str, bytes], Segment] = {}
     found = []
     for s in modbus(path):
+        if (key := (s.src, s.dst, s.sport ^ s.dport, s.seq)) in taken:
+            continue
+        taken.add(key)
         if s.is_request:
             open_[(s.src, s.sport, s.dst, s.payload[:2])] = s
         else:

@@ -55,6 +55,7 @@ def test_every_attack_is_staged_in_its_own_time(staged: SimulationReport, truths
     begin = START.timestamp()
     assert ordered[0]["t0"] >= begin + 0.1 * MINUTES * 60
     assert ordered[-1]["t1"] <= begin + MINUTES * 60
+    assert all(row["settled"] > row["end"] for row in ordered)
     for earlier, later in pairwise(ordered):
         quiet = later["t0"] - earlier["t1"]
         assert quiet > 0.4 * (later["t0"] - earlier["t0"])

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import ConfigError, OutputError
+from pipeline.site.file import read as read_site
 from pipeline.synth import ATTACKS, simulate
 from pipeline.synth.control import PID
 from pipeline.synth.process import CLEAR_HEIGHT_M, RAW_HEIGHT_M, STEP_S, Process, demand_m3h
@@ -37,7 +39,7 @@ NINE_O_CLOCK_S = 9 * 3600.0
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("clean")
-    simulate(out, minutes=20, seed=1)
+    simulate(out, minutes=15, seed=1)
     return out
 
 
@@ -74,6 +76,13 @@ def test_process_runs_within_its_bounds_and_holds_its_setpoints() -> None:
     assert 2.5 < min(raw) < 3.0 < 3.6 < max(raw) < 4.1 < RAW_HEIGHT_M
     assert 2.2 < min(clear) < 2.5 < 3.1 < max(clear) < 3.5 < CLEAR_HEIGHT_M
     assert max(abs(b - a) for a, b in pairwise(inlet)) == pytest.approx(STEP_S / 12)
+
+
+def test_morning_peak_does_not_empty_the_clear_tank() -> None:
+    plant = Process(Random(8))
+    for step in range(round(2.5 * 3600 / STEP_S)):
+        plant.step(6.5 * 3600 + step * STEP_S)
+        assert 2.2 < plant.clear_level < 3.5
 
 
 def test_raw_tank_keeps_the_mass_of_its_water() -> None:
@@ -145,7 +154,7 @@ def test_every_pdu_is_well_formed_and_answered(capture: Path) -> None:
         check_response(response.pdu, request.pdu)
         assert 0 < response.ts - request.ts < 0.5
     asked = {(s.src, s.sport, s.payload[:2]) for s in modbus(capture) if s.is_request}
-    assert len(asked) == len(pairs) > 20_000
+    assert len(asked) == len(pairs) > 15_000
     assert {r.pdu[0] for r, _ in pairs} == {1, 2, 3, 4, 5, 6, 15, 16, 23, 43}
     assert {response.pdu[1] for _, response in pairs if response.pdu[0] & 0x80} == {6}
 
@@ -165,8 +174,8 @@ def test_sequence_numbers_leave_no_hole(capture: Path) -> None:
         next_[key] = s.seq + used if begins else max(expected, s.seq + used)
         if back in next_:
             assert s.ack <= next_[back], s
-    assert handshakes >= 2 * 6
-    assert repeated >= 1
+    assert handshakes >= 2 * 5
+    assert repeated >= 2
 
 
 def test_polling_keeps_its_period(capture: Path) -> None:
@@ -197,6 +206,14 @@ def test_values_on_the_wire_are_those_of_the_tags(clean: Path, capture: Path) ->
     assert len(set(tags["TT-102 ambient temperature"])) > 5
 
 
+def test_site_file_reads_as_it_was_meant(clean: Path) -> None:
+    site = read_site(clean / "site.toml")
+    named = {device.name: device for device in site.devices}
+    assert len(named) == 8
+    assert sum(len(device.tags) for device in site.devices) == sum(map(len, (INTAKE, FILTRATION, DISTRIBUTION, SERIAL)))
+    assert (site.name, site.register_base) == ("waterworks", 1)
+
+
 def test_counters_never_run_back(clean: Path, capture: Path) -> None:
     seen = values(capture)
     site = tomllib.loads((clean / "site.toml").read_text(encoding="utf-8"))
@@ -216,7 +233,7 @@ def test_counters_never_run_back(clean: Path, capture: Path) -> None:
 
 
 def test_another_seed_stays_within_what_an_hour_showed(tmp_path: Path) -> None:
-    simulate(tmp_path / "hour", minutes=50, seed=1)
+    simulate(tmp_path / "hour", minutes=45, seed=1)
     simulate(tmp_path / "other", minutes=12, seed=12)
     hour, other = (values(tmp_path / name / "plant.pcap") for name in ("hour", "other"))
     assert set(other) <= set(hour)
@@ -269,7 +286,10 @@ def test_progress_runs_to_the_end(tmp_path: Path) -> None:
         ({"minutes": 2, "attacks": ["all"]}, "9 attacks need at least 3 minutes, not 2"),
         ({"minutes": 0}, "minutes must be above 0"),
         ({"minutes": float("nan")}, "minutes must be above 0"),
+        ({"minutes": float("inf")}, "minutes must be above 0 and finite"),
         ({"minutes": 1, "scale": 0}, "scale must be 1 to 200"),
+        ({"minutes": 1, "start": datetime(1969, 1, 1)}, "not 1969-01-01"),  # noqa: DTZ001
+        ({"minutes": 1, "start": datetime(2106, 3, 1, tzinfo=UTC)}, "start must be in 1970 to 2106"),
     ],
     ids=lambda value: str(value)[:30],
 )
