@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from pipeline.cli.app import app
 
 __all__ = ["app", "main"]
@@ -9,4 +11,6 @@ __all__ = ["app", "main"]
 
 def main() -> None:
     """Run `fieldtap` with the arguments of the process, and exit with its code."""
+    # numba says this of every kernel that is reached by function pointer; it is no news to who runs a command.
+    warnings.filterwarnings("ignore", message="First-class function type feature is experimental")
     app(prog_name="fieldtap")

@@ -162,8 +162,8 @@ def baseline_diff(old: Path, new: Path, limit: int) -> None:
 @click.option("--since", help="From this time on: 2026-03-02T09:00 (UTC).")
 @click.option("--until", help="Before this time.")
 @click.option("--site", type=_PATH, help="Names of devices and tags (TOML).")
-@click.option("--limit", type=click.IntRange(0), default=50, show_default=True, help="Rows at most, 0 for all.")
-def show(folder: Path, what: str, site: Path | None, limit: int, **filters: str | None) -> None:
+@click.option("--limit", type=click.IntRange(0), help="Rows at most (50), 0 for all.")
+def show(folder: Path, what: str, site: Path | None, limit: int | None, **filters: str | None) -> None:
     """A readable look at results: alerts (default), records, assets, points or health."""
     from pipeline.show import Filters
     from pipeline.show import show as print_table

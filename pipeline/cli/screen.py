@@ -108,6 +108,8 @@ class Screen:
     def _warnings(self, report: Report) -> None:
         for problem in report.problems:
             self.note(f"fieldtap: warning: {problem}")
+        if report.untaught:
+            self.note(f"fieldtap: the baseline holds nothing of {', '.join(report.untaught)}, which learned instead")
         if report.ignored:
             names = ", ".join(report.ignored[:_LISTED]) + (" …" if len(report.ignored) > _LISTED else "")
             self.note(f"fieldtap: not captures, ignored: {len(report.ignored)} ({names})")

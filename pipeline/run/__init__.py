@@ -49,7 +49,7 @@ def run(
         loop, untaught = _loop(source, config, site, baseline)
         results = Results(folder.stage, config.output)
         detect.run(source, loop, [results])
-        results.close(source.decoder.names(), site)
+        results.close(source.names, site)
         report = source.report(out, [*_health(loop), *results.health()])
         report.findings, report.untaught = results.findings(), untaught
         return _finish(folder, report, source)
@@ -115,7 +115,7 @@ def _loop(source: Source, config: Config, site: Site, baseline: Baseline | None)
     findings = Findings(
         types_of(detectors),
         site=site,
-        names=source.decoder.names(),
+        names=source.names,
         baseline_uid=baseline.digest if baseline is not None else "",
         versions={d.name: d.version for d in detectors},
     )
@@ -139,7 +139,7 @@ def _lineage(source: Source, config: Config) -> dict[str, Any]:
 
 def _finish(folder: OutputFolder, report: Report, source: Source) -> Report:
     write_table(folder.stage / "captures.parquet", source.captures.table())
-    write_table(folder.stage / "names.parquet", names_table(source.decoder.names()))
+    write_table(folder.stage / "names.parquet", names_table(source.names))
     write_table(folder.stage / "health.parquet", health_table(report.health))
     report.kept = not (report.interrupted and folder.replaces)
     if report.kept:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 
@@ -16,11 +16,43 @@ from pipeline.names import protocol_text
 from pipeline.run.report import Hooks, Progress, Report
 
 
+class Names(Mapping[int, str]):
+    """The decoder's names as they grow, read anew only when one is asked for that is not yet known."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+        self._known: Mapping[int, str] = {}
+        self._stale = True
+
+    def grown(self) -> None:
+        """More was decoded."""
+        self._stale = True
+
+    def __getitem__(self, name_id: int) -> str:
+        if name_id not in self._known:
+            self._refresh()
+        return self._known[name_id]
+
+    def __iter__(self) -> Iterator[int]:
+        self._refresh()
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        self._refresh()
+        return len(self._known)
+
+    def _refresh(self) -> None:
+        if self._stale:
+            self._known = self._decoder.names()
+            self._stale = False
+
+
 class Source:
     """Every record of some captures, in order; ends early when asked to stop.
 
     Attributes:
         captures, decoder: what it reads with.
+        names: name id to text, as far as decoded.
         packets: packets read so far.
         interrupted: whether it was asked to stop.
     """
@@ -33,6 +65,7 @@ class Source:
         """
         self.captures = Captures(paths)
         self.decoder = Decoder(settings)
+        self.names = Names(self.decoder)
         self.packets = 0
         self.interrupted = False
         self._hooks = hooks
@@ -72,6 +105,7 @@ class Source:
             del batch
 
     def _count(self, batch: Columns) -> None:
+        self.names.grown()
         self._by_protocol += np.bincount(batch.protocol, minlength=256)
         if len(batch):
             self._points += int(batch.offsets[-1] - batch.offsets[0])

@@ -22,12 +22,14 @@ _TABLES = {
     "assets": (tables.assets, ("device", "client", "protocol", *_TIMES)),
     "health": (tables.health, ()),
 }
+_LIMITS = {"health": 0}
+_ROWS = {"health": "counters", "alerts": "findings"}
 _PIPED_WIDTH = 240
 """Columns of a table that goes to a file or a pipe, where no terminal sets the width."""
 _STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan"}
 
 
-def show(folder: Path, what: str, filters: Filters, *, site: Path | None = None, limit: int = 50) -> None:
+def show(folder: Path, what: str, filters: Filters, *, site: Path | None = None, limit: int | None = None) -> None:
     """Print one table of the results in `folder`.
 
     Args:
@@ -35,7 +37,7 @@ def show(folder: Path, what: str, filters: Filters, *, site: Path | None = None,
         what: alerts, records, points, assets or health.
         filters: rows to show.
         site: site file whose names go before those of the results.
-        limit: rows at most, 0 for all.
+        limit: rows at most, 0 for all; None for 50, of health for all.
 
     Raises:
         OutputError: the folder holds no such results.
@@ -45,8 +47,8 @@ def show(folder: Path, what: str, filters: Filters, *, site: Path | None = None,
     make, allowed = _TABLES[what]
     filters.refuse_others(allowed, what)
     results = tables.Results.open(folder, Site.load(site) if site is not None else Site.empty())
-    shown = make(results, filters, limit)
-    print_table(shown, what)
+    shown = make(results, filters, _LIMITS.get(what, 50) if limit is None else limit)
+    print_table(shown, _ROWS.get(what, what))
 
 
 def print_table(shown: tables.Shown, what: str) -> None:
