@@ -14,18 +14,18 @@ Rows = NDArray[np.int64]
 
 
 @kernel(FRAME)
-def frame(data: Bytes, at: int, end: int, context: Row) -> int:
+def frame(data: Bytes, at: int, end: int, w: Row) -> int:
     """Not this protocol."""
     return -1
 
 
 @kernel(HEAD)
-def head(data: Bytes, at: int, size: int, context: Row, s: Row) -> int:
+def head(data: Bytes, at: int, size: int, w: Row) -> int:
     """Says nothing."""
     return 0
 
 
 @kernel(BODY)
-def body(data: Bytes, at: int, size: int, context: Row, s: Row, request: Row, runs: Rows) -> int:
+def body(data: Bytes, at: int, size: int, w: Row) -> int:
     """Says nothing."""
     return 0

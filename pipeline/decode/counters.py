@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipeline.decode.layout import COUNTERS_AT
+
 NAMES: tuple[tuple[str, str, str], ...] = (
     ("link", "packets", "read"),
     ("link", "bytes", "read"),
@@ -48,4 +50,4 @@ NAMES: tuple[tuple[str, str, str], ...] = (
  N_IPSEC, N_NESTED, N_FRAGMENT, N_JOINED, N_FRAGMENT_LOST, N_DECAPSULATED, N_CUT, N_EMPTY, N_COPY, N_OVERLAP,
  N_REORDERED, N_DIFFERS, N_HOLE, N_HOLE_BYTES, N_HELD_LOST, N_INCOMPLETE, N_UNKNOWN, N_FLOWS, N_FLOWS_LOST, N_EPOCHS,
  N_DATAGRAM_COPY, N_RECORDS, N_POINTS, N_FAULTS, N_FOREIGN, N_UNPAIRED, N_TIMEOUTS, N_POINTS_LOST, N_NAMES_LOST,
- N_OPEN) = range(len(NAMES))  # fmt: skip
+ N_OPEN) = range(COUNTERS_AT, COUNTERS_AT + len(NAMES))  # fmt: skip

@@ -59,7 +59,7 @@ class Decoder:
         """
         from pipeline.decode import layout as c
 
-        ctl = self._memory.ctl
+        ctl = self._memory.w
         ctl[c.C_NEXT] = 0
         ctl[c.C_N] = len(block)
         ctl[c.C_FIRST_PACKET] = block.first_packet
@@ -80,7 +80,7 @@ class Decoder:
         from pipeline.decode import layout as c
         from pipeline.decode import memory
 
-        ctl = self._memory.ctl
+        ctl = self._memory.w
         while ctl[c.C_HOLE_HEAD] < ctl[c.C_HOLE_TAIL] or ctl[c.C_WORK]:
             yield from self.feed(_nothing_at(int(ctl[c.C_NOW])))
             if not self._give_up_hole():
@@ -89,13 +89,15 @@ class Decoder:
             yield self._batch()
         from pipeline.decode import counters as n
 
-        self._memory.stats[n.N_OPEN] += memory.forget_flows(self._memory)
+        self._memory.w[n.N_OPEN] += memory.forget_flows(self._memory)
 
     def health(self) -> list[tuple[str, str, str, int]]:
         """(stage, counter, reason, value) rows for HEALTH so far."""
         from pipeline.decode import counters
+        from pipeline.decode.layout import COUNTERS_AT
 
-        rows = [(*name, int(v)) for name, v in zip(counters.NAMES, self._memory.stats, strict=True) if v]
+        counted = self._memory.w[COUNTERS_AT : COUNTERS_AT + len(counters.NAMES)]
+        rows = [(*name, int(v)) for name, v in zip(counters.NAMES, counted, strict=True) if v]
         for number, packets in enumerate(self._memory.traffic):
             if packets:
                 name = Protocol(number).name.lower() if number in _PROTOCOLS else f"protocol {number}"
@@ -107,7 +109,7 @@ class Decoder:
         from pipeline.decode import layout as c
 
         found: dict[int, str] = {}
-        for k in range(int(self._memory.ctl[c.C_NAMES])):
+        for k in range(int(self._memory.w[c.C_NAMES])):
             name, at, size = (int(v) for v in self._memory.name_where[k])
             found[name & 0xFFFFFFFFFFFFFFFF] = bytes(self._memory.name_text[at : at + size]).decode(
                 "utf-8", "backslashreplace"
@@ -126,12 +128,12 @@ class Decoder:
         from pipeline.decode import layout as c
 
         m = self._memory
-        while m.ctl[c.C_HOLE_HEAD] < m.ctl[c.C_HOLE_TAIL]:
-            place = drive.give_up_oldest_hole(m.flow, m.held, m.links, m.holes, m.ctl, m.stats)
+        while m.w[c.C_HOLE_HEAD] < m.w[c.C_HOLE_TAIL]:
+            place = drive.give_up_oldest_hole(m.flow, m.held, m.links, m.holes, m.w)
             if place >= 0:
-                m.ctl[c.C_WORK] = 2
-                m.ctl[c.C_FLOW] = place >> 1
-                m.ctl[c.C_DIR] = place & 1
+                m.w[c.C_WORK] = 2
+                m.w[c.C_FLOW] = place >> 1
+                m.w[c.C_DIR] = place & 1
                 return True
         return False
 
@@ -141,18 +143,18 @@ class Decoder:
         from pipeline.decode import layout as c
         from pipeline.decode import memory
 
-        ctl, stats = self._memory.ctl, self._memory.stats
+        ctl = self._memory.w
         if status == c.GROW_PENDING:
             self._memory = memory.grow_pending(self._memory)
         elif status == c.GROW_FLOWS:
             if 2 * len(self._memory.flow) <= self.settings.max_flows:
                 self._memory = memory.grow_flows(self._memory)
             else:
-                stats[n.N_FLOWS_LOST] += ctl[c.C_FLOWS]
-                stats[n.N_OPEN] += memory.forget_flows(self._memory)
+                ctl[n.N_FLOWS_LOST] += ctl[c.C_FLOWS]
+                ctl[n.N_OPEN] += memory.forget_flows(self._memory)
         elif status == c.NEW_EPOCH:
-            stats[n.N_EPOCHS] += 1
-            stats[n.N_OPEN] += memory.forget_flows(self._memory)
+            ctl[n.N_EPOCHS] += 1
+            ctl[n.N_OPEN] += memory.forget_flows(self._memory)
             ctl[c.C_NOW] = np.iinfo(np.int64).min // 2
         elif status == c.LOAD_PROTOCOL:
             self._load(Protocol(int(ctl[c.C_NEED])))
@@ -165,13 +167,13 @@ class Decoder:
         self._frames = _with(self._frames, protocol, frame)
         self._heads = _with(self._heads, protocol, head)
         self._bodies = _with(self._bodies, protocol, body)
-        self._memory.ctl[c.C_LOADED] |= 1 << protocol
+        self._memory.w[c.C_LOADED] |= 1 << protocol
 
     def _batch(self) -> Columns:
         """The records so far as columns, and a new arena to go on with."""
         from pipeline.decode import layout as c
 
-        ctl = self._memory.ctl
+        ctl = self._memory.w
         records, points = int(ctl[c.C_RECORDS]), int(ctl[c.C_POINTS])
         self._output.rec32[c.R_OFFSET * c.REC + records] = points
         batch = self._arenas.columns(self._arena, records, points, bool(ctl[c.C_SPARSE]))

@@ -74,8 +74,7 @@ class Packets(NamedTuple):
 class Memory(NamedTuple):
     """All state of decode between blocks."""
 
-    ctl: Row
-    stats: Row
+    w: Row
     traffic: Row
     ports: NDArray[np.uint8]
     flow: Rows
@@ -88,11 +87,6 @@ class Memory(NamedTuple):
     fragments: Rows
     datagram: Bytes
     stream: Bytes
-    seg: Row
-    aside: Row
-    s: Row
-    context: Row
-    runs: Rows
     name_ids: Row
     name_where: Rows
     name_text: Bytes
@@ -112,91 +106,94 @@ class Output(NamedTuple):
     pt8: NDArray[np.uint8]
 
 
-@kernel()
-def clear(s: Row) -> int:
+@kernel(inline=True)
+def clear(w: Row) -> int:
     """An empty record."""
-    s[:] = 0
-    s[c.S_RTT] = -1
+    for i in range(c.S_AT, c.S_AT + c.SCRATCH):
+        w[i] = 0
+    w[c.S_RTT] = -1
     return 0
 
 
 @kernel()
-def timeout_record(m_pend: Rows, q: int, flow: Rows, seg: Row, s: Row, timeout: int) -> int:
+def timeout_record(pend: Rows, q: int, flow: Rows, w: Row, timeout: int) -> int:
     """Fill scratch and segment of the row that says that request q was not answered in time."""
     for i in range(c.SCRATCH):
-        s[i] = m_pend[q, i]
-    turn(seg, flow, m_pend[q, c.Q_FLOW], m_pend[q, c.Q_DIR])
-    seg[c.G_TS] = m_pend[q, c.Q_TS] + timeout
-    seg[c.G_PACKET] = m_pend[q, c.Q_PACKET]
-    seg[c.G_SMAC] = m_pend[q, c.Q_SMAC]
-    seg[c.G_DMAC] = m_pend[q, c.Q_DMAC]
-    seg[c.G_VLAN] = m_pend[q, c.Q_VLAN]
-    s[c.S_KIND] = _TIMEOUT
-    s[c.S_MATCH] = 0
-    s[c.S_ANOMALY] = 0
-    s[c.S_PEER_SEQ] = m_pend[q, c.Q_SEQ]
-    s[c.S_RTT] = -1
-    s[c.S_RUNS] = 0
-    s[c.S_LENGTH] = 0
+        w[c.S_AT + i] = pend[q, i]
+    turn(w, flow, pend[q, c.Q_FLOW], pend[q, c.Q_DIR])
+    w[c.G_TS] = pend[q, c.Q_TS] + timeout
+    w[c.G_PACKET] = pend[q, c.Q_PACKET]
+    w[c.G_SMAC] = pend[q, c.Q_SMAC]
+    w[c.G_DMAC] = pend[q, c.Q_DMAC]
+    w[c.G_VLAN] = pend[q, c.Q_VLAN]
+    w[c.S_KIND] = _TIMEOUT
+    w[c.S_MATCH] = 0
+    w[c.S_ANOMALY] = 0
+    w[c.S_PEER_SEQ] = pend[q, c.Q_SEQ]
+    w[c.S_RTT] = -1
+    w[c.S_RUNS] = 0
+    w[c.S_LENGTH] = 0
     return 0
 
 
 @kernel()
-def datagram_is_copy(data: Bytes, seg: Row, flow: Rows, k: int) -> bool:
+def datagram_is_copy(data: Bytes, w: Row, flow: Rows, k: int) -> bool:
     """Whether this datagram is the mirror's second copy: same IP id and bytes within 50 ms."""
-    base = c.F_DIR + seg[c.G_DIR] * c.DIRECTION
-    digest = np.int64(seg[c.G_LEN])
-    for i in range(seg[c.G_LEN]):
-        digest = digest * 1099511628211 + np.int64(data[seg[c.G_OFF] + i])
-    digest = (digest << 16) ^ seg[c.G_IPID]
-    same = flow[k, base + c.D_DIGEST] == digest and seg[c.G_TS] - flow[k, base + c.D_DIGEST_TS] <= c.DUPLICATE_NS
+    base = c.F_DIR + w[c.G_DIR] * c.DIRECTION
+    digest = np.int64(w[c.G_LEN])
+    for i in range(w[c.G_LEN]):
+        digest = digest * 1099511628211 + np.int64(data[w[c.G_OFF] + i])
+    digest = (digest << 16) ^ w[c.G_IPID]
+    same = flow[k, base + c.D_DIGEST] == digest and w[c.G_TS] - flow[k, base + c.D_DIGEST_TS] <= c.DUPLICATE_NS
     flow[k, base + c.D_DIGEST] = digest
-    flow[k, base + c.D_DIGEST_TS] = seg[c.G_TS]
-    return bool(same and seg[c.G_IPID] != 0)
+    flow[k, base + c.D_DIGEST_TS] = w[c.G_TS]
+    return bool(same and w[c.G_IPID] != 0)
 
 
-@kernel()
-def decide_kind(pend: Rows, flow: Rows, k: int, direction: int, s: Row, ctl: Row) -> int:
+@kernel(inline=True)
+def decide_kind(pend: Rows, flow: Rows, k: int, direction: int, w: Row) -> int:
     """Whether the PDU is a request or a response; learns who the client is where ports and SYN did not tell.
 
     Returns the pending request of a response, -1 for none.
     """
     client, how = flow[k, c.F_CLIENT], flow[k, c.F_CLIENT_HOW]
-    role = s[c.S_ROLE]
+    role = w[c.S_ROLE]
     if role != 0 and how == c.HOW_NONE:
         client = direction if role == c.ROLE_REQUEST else 1 - direction
-        set_client(flow, k, client, c.HOW_MEANING, ctl)
+        set_client(flow, k, client, c.HOW_MEANING, w)
     elif client < 0:
-        waiting = pairing.find(pend, flow, k, direction, s[c.S_KEY], s[c.S_FUNC])
+        waiting = pairing.find(pend, flow, k, direction, w[c.S_KEY], w[c.S_FUNC])
         client = 1 - direction if waiting >= 0 else direction
-        set_client(flow, k, client, c.HOW_NONE, ctl)
-    s[c.S_KIND] = _REQUEST if client == direction else _RESPONSE
-    if s[c.S_KIND] == _REQUEST:
+        set_client(flow, k, client, c.HOW_NONE, w)
+    w[c.S_KIND] = _REQUEST if client == direction else _RESPONSE
+    if w[c.S_KIND] == _REQUEST:
         return -1
-    return int(pairing.find(pend, flow, k, direction, s[c.S_KEY], s[c.S_FUNC]))
+    return int(pairing.find(pend, flow, k, direction, w[c.S_KEY], w[c.S_FUNC]))
 
 
-@kernel()
-def settle_response(pend: Rows, flow: Rows, k: int, q: int, s: Row, seg: Row, ctl: Row) -> int:
-    """Write match, peer and response time, and forget the request."""
-    s[c.S_HAS_REQUEST] = 1 if q >= 0 else 0
+@kernel(inline=True)
+def settle_response(pend: Rows, flow: Rows, k: int, q: int, w: Row) -> int:
+    """Write match, peer and response time; the request's scratch goes where the body looks for it."""
+    w[c.S_HAS_REQUEST] = 1 if q >= 0 else 0
     if q >= 0:
-        s[c.S_MATCH] = _LATE if pend[q, c.Q_LATE] else _MATCHED
-        s[c.S_PEER_SEQ] = pend[q, c.Q_SEQ]
-        s[c.S_RTT] = min(max(0, seg[c.G_TS] - pend[q, c.Q_TS]) // 1000, 0x7FFFFFFF)
-    elif flow[k, c.F_LAST_TXN] == s[c.S_KEY]:
-        s[c.S_MATCH] = _DUPLICATE
-        s[c.S_PEER_SEQ] = flow[k, c.F_LAST_SEQ]
+        for i in range(c.SCRATCH):
+            w[c.ASKED_AT + i] = pend[q, i]
+        w[c.S_MATCH] = _LATE if pend[q, c.Q_LATE] else _MATCHED
+        w[c.S_PEER_SEQ] = pend[q, c.Q_SEQ]
+        w[c.S_RTT] = min(max(0, w[c.G_TS] - pend[q, c.Q_TS]) // 1000, 0x7FFFFFFF)
+    elif flow[k, c.F_LAST_TXN] == w[c.S_KEY]:
+        w[c.S_MATCH] = _DUPLICATE
+        w[c.S_PEER_SEQ] = flow[k, c.F_LAST_SEQ]
     else:
-        s[c.S_MATCH] = _UNMATCHED
+        w[c.S_MATCH] = _UNMATCHED
     return 0
 
 
-@kernel()
-def circumstances(flow: Rows, k: int, base: int, seg: Row, s: Row, ctl: Row, at: int, more: bool) -> int:
+@kernel(inline=True)
+def circumstances(flow: Rows, k: int, base: int, w: Row, at: int, more: bool) -> int:
     """Anomaly bits of how the PDU was captured; returns the gap bytes that this record reports."""
-    bits = seg[c.G_ANOMALY]
-    if at == 0 and ctl[c.C_FRONT] > 0:
+    bits = w[c.G_ANOMALY]
+    if at == 0 and w[c.C_FRONT] > 0:
         bits |= _SPLIT
     if more:
         bits |= _PIPELINED
@@ -213,58 +210,58 @@ def circumstances(flow: Rows, k: int, base: int, seg: Row, s: Row, ctl: Row, at:
     if gap:
         bits |= _GAP
         flow[k, base + c.D_GAP] = 0
-    s[c.S_ANOMALY] |= bits
+    w[c.S_ANOMALY] |= bits
     return int(min(gap, 0x7FFFFFFF))
 
 
 @kernel()
-def keep_left(m_stream: Bytes, flow: Rows, k: int, base: int, at: int, end: int, need: int, chunks: Bytes, links: Row, ctl: Row, stats: Row) -> int:  # fmt: skip # noqa: E501
+def keep_left(m_stream: Bytes, flow: Rows, k: int, base: int, at: int, end: int, need: int, chunks: Bytes, links: Row, w: Row) -> int:  # fmt: skip # noqa: E501
     """Keep the bytes of a PDU that is not whole yet."""
-    head = slab.append(m_stream, at, end - at, -1, -1, 0, chunks, links, ctl)
+    head = slab.append(m_stream, at, end - at, -1, -1, 0, chunks, links, w)
     if head == -2:
-        stats[n.N_INCOMPLETE] += end - at
+        w[n.N_INCOMPLETE] += end - at
         return 0
     flow[k, base + c.D_LEFT] = head
-    flow[k, base + c.D_LEFT_TAIL] = ctl[c.C_NEED]
+    flow[k, base + c.D_LEFT_TAIL] = w[c.C_NEED]
     flow[k, base + c.D_LEFT_LEN] = end - at
     flow[k, base + c.D_NEED] = need
     return 0
 
 
 @kernel()
-def front(data: Bytes, at: int, size: int, flow: Rows, k: int, base: int, chunks: Bytes, links: Row, stream: Bytes, ctl: Row, stats: Row) -> bool:  # fmt: skip # noqa: E501
+def front(data: Bytes, at: int, size: int, flow: Rows, k: int, base: int, chunks: Bytes, links: Row, stream: Bytes, w: Row) -> bool:  # fmt: skip # noqa: E501
     """Put the kept bytes of a PDU and the new ones behind each other into `stream`; False while still too few."""
     left = flow[k, base + c.D_LEFT_LEN]
     if flow[k, base + c.D_NEED] > left + size or left + size > c.HOLD_BYTES:
         head = np.int64(-2)
         if left + size <= c.HOLD_BYTES:
             head = slab.append(
-                data, at, size, flow[k, base + c.D_LEFT], flow[k, base + c.D_LEFT_TAIL], left, chunks, links, ctl
+                data, at, size, flow[k, base + c.D_LEFT], flow[k, base + c.D_LEFT_TAIL], left, chunks, links, w
             )
         if head == -2:
-            streams.forget_left(flow, k, base, links, ctl, stats)
-            stats[n.N_INCOMPLETE] += size
+            streams.forget_left(flow, k, base, links, w)
+            w[n.N_INCOMPLETE] += size
             return False
-        flow[k, base + c.D_LEFT_TAIL] = ctl[c.C_NEED]
+        flow[k, base + c.D_LEFT_TAIL] = w[c.C_NEED]
         flow[k, base + c.D_LEFT_LEN] = left + size
         return False
     slab.load(flow[k, base + c.D_LEFT], left, chunks, links, stream, 0)
     for i in range(size):
         stream[left + i] = data[at + i]
-    slab.release(flow[k, base + c.D_LEFT], links, ctl)
+    slab.release(flow[k, base + c.D_LEFT], links, w)
     flow[k, base + c.D_LEFT] = -1
     flow[k, base + c.D_LEFT_TAIL] = -1
     flow[k, base + c.D_LEFT_LEN] = 0
     flow[k, base + c.D_NEED] = 0
-    ctl[c.C_BUF] = c.BUF_STREAM
-    ctl[c.C_POS] = 0
-    ctl[c.C_END] = left + size
-    ctl[c.C_FRONT] = left
+    w[c.C_BUF] = c.BUF_STREAM
+    w[c.C_POS] = 0
+    w[c.C_END] = left + size
+    w[c.C_FRONT] = left
     return True
 
 
 @kernel()
-def recognise(data: Bytes, seg: Row, flow: Rows, k: int, context: Row, p: int, length: int) -> int:
+def recognise(data: Bytes, w: Row, flow: Rows, k: int, p: int, length: int) -> int:
     """A flow on an unknown port whose bytes have the shape of protocol p."""
     if flow[k, c.F_STATE] > 0:  # earlier segments were not followed
         for direction in range(2):
@@ -276,49 +273,49 @@ def recognise(data: Bytes, seg: Row, flow: Rows, k: int, context: Row, p: int, l
 
 
 @kernel()
-def give_up_oldest_hole(flow: Rows, held: Rows, links: Row, holes: Rows, ctl: Row, stats: Row) -> int:
+def give_up_oldest_hole(flow: Rows, held: Rows, links: Row, holes: Rows, w: Row) -> int:
     """Take the oldest hole's timer; the flow and direction to go on with as 2 * flow + direction, -1 when stale."""
-    slot = ctl[c.C_HOLE_HEAD] % c.HOLES
-    ctl[c.C_HOLE_HEAD] += 1
+    slot = w[c.C_HOLE_HEAD] % c.HOLES
+    w[c.C_HOLE_HEAD] += 1
     k, direction, since = holes[slot, 0], holes[slot, 1], holes[slot, 2]
     base = c.F_DIR + direction * c.DIRECTION
     if flow[k, base + c.D_HELD] < 0 or flow[k, base + c.D_HOLE_TS] != since:
         return -1
     flow[k, base + c.D_HOLE_TS] = 0
-    streams.give_up_hole(flow, k, direction, held, links, ctl, stats)
+    streams.give_up_hole(flow, k, direction, held, links, w)
     return int(2 * k + direction)
 
 
 @kernel()
-def rearm_hole(flow: Rows, k: int, direction: int, holes: Rows, ctl: Row) -> int:
+def rearm_hole(flow: Rows, k: int, direction: int, holes: Rows, w: Row) -> int:
     """A hole that remains behind the one given up gets a time of its own."""
     base = c.F_DIR + direction * c.DIRECTION
     if flow[k, base + c.D_HELD] >= 0 and flow[k, base + c.D_HOLE_TS] == 0:
-        slot = ctl[c.C_HOLE_TAIL] % c.HOLES
+        slot = w[c.C_HOLE_TAIL] % c.HOLES
         holes[slot, 0] = k
         holes[slot, 1] = direction
-        holes[slot, 2] = ctl[c.C_NOW]
-        flow[k, base + c.D_HOLE_TS] = ctl[c.C_NOW]
-        ctl[c.C_HOLE_TAIL] += 1
+        holes[slot, 2] = w[c.C_NOW]
+        flow[k, base + c.D_HOLE_TS] = w[c.C_NOW]
+        w[c.C_HOLE_TAIL] += 1
     return 0
 
 
-@kernel()
-def set_context(context: Row, flow: Rows, k: int, direction: int, strict: int) -> int:
+@kernel(inline=True)
+def set_context(w: Row, flow: Rows, k: int, direction: int, strict: int) -> int:
     """What a protocol is told of the flow."""
-    context[c.X_STATE] = flow[k, c.F_STATE] if flow[k, c.F_PROTOCOL] > 0 else 0
-    context[c.X_SENDER_IS_CLIENT] = 0 if flow[k, c.F_CLIENT] == 1 - direction else 1
-    context[c.X_STRICT] = strict
-    context[c.X_TRANSPORT] = flow[k, c.F_PORTS] & 15
+    w[c.X_STATE] = flow[k, c.F_STATE] if flow[k, c.F_PROTOCOL] > 0 else 0
+    w[c.X_SENDER_IS_CLIENT] = 0 if flow[k, c.F_CLIENT] == 1 - direction else 1
+    w[c.X_STRICT] = strict
+    w[c.X_TRANSPORT] = flow[k, c.F_PORTS] & 15
     return 0
 
 
 @kernel()
-def foreign_record(flow: Rows, k: int, s: Row) -> int:
+def foreign_record(flow: Rows, k: int, w: Row) -> int:
     """Fill the row that says that the bytes on this port are another protocol's; once per flow."""
-    clear(s)
-    s[c.S_KIND] = _FOREIGN
-    s[c.S_ANOMALY] = _NOT_PROTOCOL
+    clear(w)
+    w[c.S_KIND] = _FOREIGN
+    w[c.S_ANOMALY] = _NOT_PROTOCOL
     flow[k, c.F_FLAGS] |= c.FLOW_FOREIGN_SAID
     return 0
 
@@ -334,190 +331,189 @@ def drive(packets: Packets, m: Memory, out: Output, frames: tuple, heads: tuple,
     """
     block, ts_ns, link = packets.data, packets.ts, packets.link
     starts, captured, original = packets.offset, packets.captured, packets.original
-    ctl, stats, traffic, ports = m.ctl, m.stats, m.traffic, m.ports
+    w, traffic, ports = m.w, m.traffic, m.ports
     flow, index, pend = m.flow, m.index, m.pend
     held, chunks, links, holes = m.held, m.chunks, m.links, m.holes
-    datagram, stream, seg, aside = m.datagram, m.stream, m.seg, m.aside
-    s, context, runs = m.s, m.context, m.runs
+    datagram, stream = m.datagram, m.stream
     rec64, rec32, rec16, rec8 = out.rec64, out.rec32, out.rec16, out.rec8
     pt64, value, pt32, pt16, pt8 = out.pt64, out.value, out.pt32, out.pt16, out.pt8
     names, where, text = m.name_ids, m.name_where, m.name_text
     while True:
-        if ctl[c.C_RECORDS] >= c.RECORDS:
+        if w[c.C_RECORDS] >= c.RECORDS:
             return c.FULL
-        if ctl[c.C_FREE_PENDING] < 0:
+        if w[c.C_FREE_PENDING] < 0:
             return c.GROW_PENDING
-        work = ctl[c.C_WORK]
+        work = w[c.C_WORK]
         q = np.int64(-1)
         gap = np.int64(0)
         data = block
         if work == _BYTES:
-            k, direction = ctl[c.C_FLOW], ctl[c.C_DIR]
-            at, end = ctl[c.C_POS], ctl[c.C_END]
+            k, direction = w[c.C_FLOW], w[c.C_DIR]
+            at, end = w[c.C_POS], w[c.C_END]
             if at >= end:
-                ctl[c.C_WORK] = _HELD
+                w[c.C_WORK] = _HELD
                 continue
-            if ctl[c.C_BUF] == c.BUF_DATAGRAM:
+            if w[c.C_BUF] == c.BUF_DATAGRAM:
                 data = datagram
-            elif ctl[c.C_BUF] == c.BUF_STREAM:
+            elif w[c.C_BUF] == c.BUF_STREAM:
                 data = stream
             base = c.F_DIR + direction * c.DIRECTION
             protocol = flow[k, c.F_PROTOCOL]
-            set_context(context, flow, k, direction, 0)
-            length = frames[protocol](data, at, end, context)
+            set_context(w, flow, k, direction, 0)
+            length = frames[protocol](data, at, end, w)
             if length < 0:
-                stats[n.N_FOREIGN] += 1
-                ctl[c.C_POS] = end
+                w[n.N_FOREIGN] += 1
+                w[c.C_POS] = end
                 if flow[k, c.F_FLAGS] & c.FLOW_FOREIGN_SAID:
                     continue
-                foreign_record(flow, k, s)
-                s[c.S_LENGTH] = end - at
-                gap = circumstances(flow, k, base, seg, s, ctl, at, False)
+                foreign_record(flow, k, w)
+                w[c.S_LENGTH] = end - at
+                gap = circumstances(flow, k, base, w, at, False)
             else:
                 short = length == 0 or at + length > end
-                if short and seg[c.G_TRANSPORT] == _TCP and ctl[c.C_FINAL] == 0 and seg[c.G_MISSING] == 0:
-                    keep_left(data, flow, k, base, at, end, length, chunks, links, ctl, stats)
-                    ctl[c.C_POS] = end
+                if short and w[c.G_TRANSPORT] == _TCP and w[c.C_FINAL] == 0 and w[c.G_MISSING] == 0:
+                    keep_left(data, flow, k, base, at, end, length, chunks, links, w)
+                    w[c.C_POS] = end
                     continue
                 size = end - at if short else length
-                clear(s)
-                heads[protocol](data, at, size, context, s)
-                if flow[k, c.F_STATE] != context[c.X_STATE]:
-                    flow[k, c.F_STATE] = context[c.X_STATE]
-                q = decide_kind(pend, flow, k, direction, s, ctl)
-                if s[c.S_KIND] == _RESPONSE:
-                    settle_response(pend, flow, k, q, s, seg, ctl)
-                bodies[protocol](data, at, size, context, s, pend[max(q, 0)], runs)
+                clear(w)
+                heads[protocol](data, at, size, w)
+                if flow[k, c.F_STATE] != w[c.X_STATE]:
+                    flow[k, c.F_STATE] = w[c.X_STATE]
+                q = decide_kind(pend, flow, k, direction, w)
+                if w[c.S_KIND] == _RESPONSE:
+                    settle_response(pend, flow, k, q, w)
+                bodies[protocol](data, at, size, w)
                 if short:
-                    s[c.S_ANOMALY] = (s[c.S_ANOMALY] & ~_FAULTS) | _TRUNCATED if seg[c.G_MISSING] else s[c.S_ANOMALY] | _BAD  # fmt: skip # noqa: E501
-                if ctl[c.C_POINTS] + min(count_points(s, runs), c.POINTS_PER_PDU) > c.POINTS:
+                    w[c.S_ANOMALY] = (w[c.S_ANOMALY] & ~_FAULTS) | _TRUNCATED if w[c.G_MISSING] else w[c.S_ANOMALY] | _BAD  # fmt: skip # noqa: E501
+                if w[c.C_POINTS] + min(count_points(w), c.POINTS_PER_PDU) > c.POINTS:
                     return c.FULL
-                gap = circumstances(flow, k, base, seg, s, ctl, at, at + size < end)
-                s[c.S_LENGTH] = size
+                gap = circumstances(flow, k, base, w, at, at + size < end)
+                w[c.S_LENGTH] = size
                 if flow[k, c.F_FLAGS] & c.FLOW_BY_SHAPE:
-                    s[c.S_FLAGS] |= _BY_SHAPE
-                ctl[c.C_POS] = at + size
+                    w[c.S_FLAGS] |= _BY_SHAPE
+                w[c.C_POS] = at + size
         elif work == _HELD:
-            k, direction = ctl[c.C_FLOW], ctl[c.C_DIR]
+            k, direction = w[c.C_FLOW], w[c.C_DIR]
             base = c.F_DIR + direction * c.DIRECTION
-            ctl[c.C_WORK] = _IDLE
+            w[c.C_WORK] = _IDLE
             if flow[k, base + c.D_HELD] < 0:
                 continue
             left = flow[k, base + c.D_LEFT_LEN]
-            size = streams.next_held(seg, flow, k, direction, held, chunks, links, stream, left, ctl, stats)
+            size = streams.next_held(w, flow, k, direction, held, chunks, links, stream, left)
             if size == 0:
-                rearm_hole(flow, k, direction, holes, ctl)
+                rearm_hole(flow, k, direction, holes, w)
                 continue
-            turn(seg, flow, k, direction)
+            turn(w, flow, k, direction)
             if left > 0:
                 slab.load(flow[k, base + c.D_LEFT], left, chunks, links, stream, 0)
-                slab.release(flow[k, base + c.D_LEFT], links, ctl)
+                slab.release(flow[k, base + c.D_LEFT], links, w)
                 flow[k, base + c.D_LEFT] = -1
                 flow[k, base + c.D_LEFT_LEN] = 0
                 flow[k, base + c.D_NEED] = 0
-            ctl[c.C_WORK] = _BYTES
-            ctl[c.C_BUF] = c.BUF_STREAM
-            ctl[c.C_POS] = 0
-            ctl[c.C_END] = left + size
-            ctl[c.C_FRONT] = left
-            ctl[c.C_FINAL] = 0
+            w[c.C_WORK] = _BYTES
+            w[c.C_BUF] = c.BUF_STREAM
+            w[c.C_POS] = 0
+            w[c.C_END] = left + size
+            w[c.C_FRONT] = left
+            w[c.C_FINAL] = 0
             continue
         else:
-            stage = ctl[c.C_ASIDE]
+            stage = w[c.C_ASIDE]
             if stage:
-                ctl[c.C_ASIDE] = 0
+                w[c.C_ASIDE] = 0
                 for i in range(c.SEGMENT):
-                    seg[i] = aside[i]
-                k = seg[c.G_FLOW]
+                    w[c.SEGMENT_AT + i] = w[c.ASIDE_AT + i]
+                k = w[c.G_FLOW]
             else:
-                i = ctl[c.C_NEXT]
-                if i >= ctl[c.C_N]:
+                i = w[c.C_NEXT]
+                if i >= w[c.C_N]:
                     return c.DONE
                 ts = ts_ns[i]
-                if ts > ctl[c.C_NOW]:
-                    ctl[c.C_NOW] = ts
-                elif ts < ctl[c.C_NOW] - c.NANOSECONDS:
+                if ts > w[c.C_NOW]:
+                    w[c.C_NOW] = ts
+                elif ts < w[c.C_NOW] - c.NANOSECONDS:
                     return c.NEW_EPOCH
-                if ctl[c.C_OLDEST] >= 0 or ctl[c.C_LATE_OLDEST] >= 0:
-                    q = pairing.expire(pend, flow, ctl, ctl[c.C_NOW])
+                if w[c.C_OLDEST] >= 0 or w[c.C_LATE_OLDEST] >= 0:
+                    q = pairing.expire(pend, flow, w, w[c.C_NOW])
                 if q < 0:
-                    if ctl[c.C_HOLE_HEAD] < ctl[c.C_HOLE_TAIL]:
-                        since = holes[ctl[c.C_HOLE_HEAD] % c.HOLES, 2]
-                        many = ctl[c.C_HOLE_TAIL] - ctl[c.C_HOLE_HEAD] >= c.HOLES - 2
-                        if many or since + c.HOLD_NS <= ctl[c.C_NOW]:
-                            place = give_up_oldest_hole(flow, held, links, holes, ctl, stats)
+                    if w[c.C_HOLE_HEAD] < w[c.C_HOLE_TAIL]:
+                        since = holes[w[c.C_HOLE_HEAD] % c.HOLES, 2]
+                        many = w[c.C_HOLE_TAIL] - w[c.C_HOLE_HEAD] >= c.HOLES - 2
+                        if many or since + c.HOLD_NS <= w[c.C_NOW]:
+                            place = give_up_oldest_hole(flow, held, links, holes, w)
                             if place >= 0:
-                                ctl[c.C_WORK] = _HELD
-                                ctl[c.C_FLOW] = place >> 1
-                                ctl[c.C_DIR] = place & 1
+                                w[c.C_WORK] = _HELD
+                                w[c.C_FLOW] = place >> 1
+                                w[c.C_DIR] = place & 1
                             continue
-                    if ctl[c.C_FLOWS] >= flow.shape[0]:
+                    if w[c.C_FLOWS] >= flow.shape[0]:
                         return c.GROW_FLOWS
-                    ctl[c.C_NEXT] = i + 1
-                    stats[n.N_PACKETS] += 1
-                    stats[n.N_BYTES] += original[i]
-                    seg[c.G_TS] = ts
-                    seg[c.G_PACKET] = ctl[c.C_FIRST_PACKET] + i
-                    kind = parse_packet(block, starts[i], starts[i] + captured[i], original[i], link[i], seg, stats)
+                    w[c.C_NEXT] = i + 1
+                    w[n.N_PACKETS] += 1
+                    w[n.N_BYTES] += original[i]
+                    w[c.G_TS] = ts
+                    w[c.G_PACKET] = w[c.C_FIRST_PACKET] + i
+                    kind = parse_packet(block, starts[i], starts[i] + captured[i], original[i], link[i], w)
                     if kind == FRAGMENT:
-                        whole = add_fragment(block, seg, m.fragments, held, chunks, links, datagram, ctl, stats)
+                        whole = add_fragment(block, w, m.fragments, held, chunks, links, datagram)
                         if whole == 0:
                             continue
-                        kind = parse_transport(datagram, 0, whole, 0, seg, stats)
-                        seg[c.G_BUF] = c.BUF_DATAGRAM
-                        seg[c.G_ANOMALY] |= _FRAGMENTED
+                        kind = parse_transport(datagram, 0, whole, 0, w)
+                        w[c.G_BUF] = c.BUF_DATAGRAM
+                        w[c.G_ANOMALY] |= _FRAGMENTED
                     if kind == SKIPPED:
-                        traffic[seg[c.G_NAME]] += 1
+                        traffic[w[c.G_NAME]] += 1
                         continue
-                    k = find_flow(seg, flow, index, ctl)
+                    k = find_flow(w, flow, index)
                     if k < 0:
-                        k = add_flow(seg, flow, index, ctl, ports, stats)
-                    seg[c.G_FLOW] = k
+                        k = add_flow(w, flow, index, ports)
+                    w[c.G_FLOW] = k
                     flow[k, c.F_LAST_TS] = ts
                     protocol = flow[k, c.F_PROTOCOL]
                     traffic[protocol if protocol > 0 else flow[k, c.F_NAME]] += 1
             if q >= 0:
-                timeout_record(pend, q, flow, seg, s, ctl[c.C_TIMEOUT])
-                k, direction = seg[c.G_FLOW], seg[c.G_DIR]
-                stats[n.N_TIMEOUTS] += 1
+                timeout_record(pend, q, flow, w, w[c.C_TIMEOUT])
+                k, direction = w[c.G_FLOW], w[c.G_DIR]
+                w[n.N_TIMEOUTS] += 1
             else:
-                direction = seg[c.G_DIR]
+                direction = w[c.G_DIR]
                 base = c.F_DIR + direction * c.DIRECTION
                 other = c.F_DIR + (1 - direction) * c.DIRECTION
-                if seg[c.G_BUF] == c.BUF_DATAGRAM:
+                if w[c.G_BUF] == c.BUF_DATAGRAM:
                     data = datagram
-                flags = seg[c.G_TCP]
-                is_tcp = seg[c.G_TRANSPORT] == _TCP
+                flags = w[c.G_TCP]
+                is_tcp = w[c.G_TRANSPORT] == _TCP
                 if is_tcp and stage == 0:
                     if flags & streams.SYN:
                         open_needed = flow[k, c.F_PROTOCOL] != c.IGNORED or not flags & streams.ACK
                         if open_needed:
-                            streams.open_connection(seg, flow, k, held, links, ctl, stats)
+                            streams.open_connection(w, flow, k, held, links)
                     if flags & streams.ACK:
                         acked = flow[k, other + c.D_ACKED]
-                        if acked < 0 or streams.after(seg[c.G_ACK], acked) > 0:
-                            flow[k, other + c.D_ACKED] = seg[c.G_ACK]
+                        if acked < 0 or streams.after(w[c.G_ACK], acked) > 0:
+                            flow[k, other + c.D_ACKED] = w[c.G_ACK]
                         if flow[k, other + c.D_HELD] >= 0 and streams.hole_is_lost(flow, k, 1 - direction, held):
-                            streams.give_up_hole(flow, k, 1 - direction, held, links, ctl, stats)
+                            streams.give_up_hole(flow, k, 1 - direction, held, links, w)
                             for j in range(c.SEGMENT):
-                                aside[j] = seg[j]
-                            ctl[c.C_ASIDE] = 1
-                            ctl[c.C_WORK] = _HELD
-                            ctl[c.C_FLOW] = k
-                            ctl[c.C_DIR] = 1 - direction
+                                w[c.ASIDE_AT + j] = w[c.SEGMENT_AT + j]
+                            w[c.C_ASIDE] = 1
+                            w[c.C_WORK] = _HELD
+                            w[c.C_FLOW] = k
+                            w[c.C_DIR] = 1 - direction
                             continue
                     if flags & streams.RST:
-                        streams.forget_direction(flow, k, 0, held, links, ctl, stats)
-                        streams.forget_direction(flow, k, 1, held, links, ctl, stats)
+                        streams.forget_direction(flow, k, 0, held, links, w)
+                        streams.forget_direction(flow, k, 1, held, links, w)
                         continue
-                if seg[c.G_LEN] + seg[c.G_MISSING] <= 0:
-                    stats[n.N_EMPTY] += 1
+                if w[c.G_LEN] + w[c.G_MISSING] <= 0:
+                    w[n.N_EMPTY] += 1
                     closing = is_tcp and flags & streams.FIN and flow[k, base + c.D_LEFT_LEN] > 0
-                    if not closing or seg[c.G_SEQ] != flow[k, base + c.D_NEXT]:
+                    if not closing or w[c.G_SEQ] != flow[k, base + c.D_NEXT]:
                         continue
                 protocol = flow[k, c.F_PROTOCOL]
-                at = seg[c.G_OFF]
-                missing = ctl[c.C_REGISTERED] & ~ctl[c.C_LOADED]
+                at = w[c.G_OFF]
+                missing = w[c.C_REGISTERED] & ~w[c.C_LOADED]
                 if protocol == c.UNDECIDED and missing:
                     protocol = np.int64(1)
                     while not (missing >> protocol) & 1:
@@ -525,76 +521,76 @@ def drive(packets: Packets, m: Memory, out: Output, frames: tuple, heads: tuple,
                 elif protocol == c.UNDECIDED:
                     found = np.int64(0)
                     for p in range(1, c.PROTOCOLS):
-                        if (ctl[c.C_LOADED] >> p) & 1 and found == 0:
-                            set_context(context, flow, k, direction, 1)
-                            length = frames[p](data, at, at + seg[c.G_LEN], context)
+                        if (w[c.C_LOADED] >> p) & 1 and found == 0:
+                            set_context(w, flow, k, direction, 1)
+                            length = frames[p](data, at, at + w[c.G_LEN], w)
                             if length > 0:
                                 found = p
-                                recognise(data, seg, flow, k, context, p, length)
+                                recognise(data, w, flow, k, p, length)
                     if found == 0:
-                        stats[n.N_UNKNOWN] += 1
+                        w[n.N_UNKNOWN] += 1
                         flow[k, c.F_STATE] += 1
                         if flow[k, c.F_STATE] >= _PROBES:
                             flow[k, c.F_PROTOCOL] = c.IGNORED
                         continue
                     protocol = found
                 elif protocol == c.IGNORED:
-                    stats[n.N_UNKNOWN] += 1
+                    w[n.N_UNKNOWN] += 1
                     continue
-                if not (ctl[c.C_LOADED] >> protocol) & 1:
+                if not (w[c.C_LOADED] >> protocol) & 1:
                     for j in range(c.SEGMENT):
-                        aside[j] = seg[j]
-                    ctl[c.C_ASIDE] = max(stage, 1)
-                    ctl[c.C_NEED] = protocol
+                        w[c.ASIDE_AT + j] = w[c.SEGMENT_AT + j]
+                    w[c.C_ASIDE] = max(stage, 1)
+                    w[c.C_NEED] = protocol
                     return c.LOAD_PROTOCOL
-                ctl[c.C_FLOW] = k
-                ctl[c.C_DIR] = direction
-                ctl[c.C_FRONT] = 0
-                ctl[c.C_FINAL] = 0
+                w[c.C_FLOW] = k
+                w[c.C_DIR] = direction
+                w[c.C_FRONT] = 0
+                w[c.C_FINAL] = 0
                 if not is_tcp:
-                    if datagram_is_copy(data, seg, flow, k):
-                        stats[n.N_DATAGRAM_COPY] += 1
+                    if datagram_is_copy(data, w, flow, k):
+                        w[n.N_DATAGRAM_COPY] += 1
                         continue
-                elif seg[c.G_LEN] + seg[c.G_MISSING] > 0:
-                    fresh = stage == 2 or streams.accept(data, seg, flow, k, held, chunks, links, holes, ctl, stats)
+                elif w[c.G_LEN] + w[c.G_MISSING] > 0:
+                    fresh = stage == 2 or streams.accept(data, w, flow, k, held, chunks, links, holes)
                     if not fresh:
                         if streams.hole_is_lost(flow, k, direction, held):
-                            streams.give_up_hole(flow, k, direction, held, links, ctl, stats)
-                            ctl[c.C_WORK] = _HELD
+                            streams.give_up_hole(flow, k, direction, held, links, w)
+                            w[c.C_WORK] = _HELD
                         continue
-                    at = seg[c.G_OFF]
+                    at = w[c.G_OFF]
                     if flags & streams.FIN:
-                        ctl[c.C_FINAL] = 1
+                        w[c.C_FINAL] = 1
                 left = flow[k, base + c.D_LEFT_LEN] if is_tcp else 0
-                ctl[c.C_WORK] = _BYTES
+                w[c.C_WORK] = _BYTES
                 if left == 0:
-                    ctl[c.C_BUF] = seg[c.G_BUF]
-                    ctl[c.C_POS] = at
-                    ctl[c.C_END] = at + seg[c.G_LEN]
+                    w[c.C_BUF] = w[c.G_BUF]
+                    w[c.C_POS] = at
+                    w[c.C_END] = at + w[c.G_LEN]
                     continue
-                set_context(context, flow, k, direction, 1)
+                set_context(w, flow, k, direction, 1)
                 alone = np.int64(0)
-                if seg[c.G_LEN] > 0 and flow[k, base + c.D_NEED] != left + seg[c.G_LEN]:
-                    alone = frames[protocol](data, at, at + seg[c.G_LEN], context)
-                if seg[c.G_LEN] == 0 or alone == seg[c.G_LEN]:
+                if w[c.G_LEN] > 0 and flow[k, base + c.D_NEED] != left + w[c.G_LEN]:
+                    alone = frames[protocol](data, at, at + w[c.G_LEN], w)
+                if w[c.G_LEN] == 0 or alone == w[c.G_LEN]:
                     # the kept bytes are no beginning of what follows: they stand alone, malformed
-                    if seg[c.G_LEN] > 0:
+                    if w[c.G_LEN] > 0:
                         for j in range(c.SEGMENT):
-                            aside[j] = seg[j]
-                        ctl[c.C_ASIDE] = 2
-                    ctl[c.C_FINAL] = 1
-                    seg[c.G_LEN] = 0
+                            w[c.ASIDE_AT + j] = w[c.SEGMENT_AT + j]
+                        w[c.C_ASIDE] = 2
+                    w[c.C_FINAL] = 1
+                    w[c.G_LEN] = 0
                     flow[k, base + c.D_NEED] = 0
-                if not front(data, at, seg[c.G_LEN], flow, k, base, chunks, links, stream, ctl, stats):
-                    ctl[c.C_WORK] = _HELD
+                if not front(data, at, w[c.G_LEN], flow, k, base, chunks, links, stream, w):
+                    w[c.C_WORK] = _HELD
                 continue
 
         # emit
-        row, seq = ctl[c.C_RECORDS], ctl[c.C_SEQ]
-        if s[c.S_KIND] == _REQUEST and s[c.S_ASKS]:
-            s[c.S_MATCH] = _PENDING
+        row, seq = w[c.C_RECORDS], w[c.C_SEQ]
+        if w[c.S_KIND] == _REQUEST and w[c.S_ASKS]:
+            w[c.S_MATCH] = _PENDING
         hashed = flow[k, c.F_HASH]
-        if s[c.S_KIND] == _TIMEOUT:
+        if w[c.S_KIND] == _TIMEOUT:
             hashed = pend[q, c.Q_FLOW_HASH]
         rec64[c.R_SEQ * c.REC + row] = seq
         rec64[c.R_FLOW * c.REC + row] = hashed
@@ -602,31 +598,39 @@ def drive(packets: Packets, m: Memory, out: Output, frames: tuple, heads: tuple,
         rec32[c.R_GAP * c.REC + row] = gap
         rec8[c.R_CLIENT_IS_SRC * c.REC + row] = 1 if flow[k, c.F_CLIENT] == direction else 0
         rec8[c.R_PROTOCOL * c.REC + row] = max(flow[k, c.F_PROTOCOL], 0)
-        write_record(rec64, rec32, rec16, rec8, row, seg, s, ctl)
-        p = ctl[c.C_POINTS]
+        write_record(rec64, rec32, rec16, rec8, row, w)
+        p = w[c.C_POINTS]
         rec32[c.R_OFFSET * c.REC + row] = p
-        for r in range(s[c.S_RUNS]):
-            count = min(runs[r, c.N_COUNT], c.POINTS_PER_PDU - (p - ctl[c.C_POINTS]))
-            if write_run(data, runs, r, pt64, value, pt32, pt16, pt8, p, count):
+        for r in range(w[c.S_RUNS]):
+            count = min(w[c.RUNS_AT + r * c.RUN + c.N_COUNT], c.POINTS_PER_PDU - (p - w[c.C_POINTS]))
+            if write_run(data, w, r, pt64, value, pt32, pt16, pt8, p, count):
                 raw = np.int64(0)
-                if runs[r, c.N_LENGTH] > 0:
-                    raw = remember_name(data, runs[r, c.N_OFFSET], runs[r, c.N_LENGTH], names, where, text, ctl, stats)
-                write_sparse(runs, r, pt64, pt32, p, count, raw)
-                ctl[c.C_SPARSE] = 1
+                if w[c.RUNS_AT + r * c.RUN + c.N_LENGTH] > 0:
+                    raw = remember_name(
+                        data,
+                        w[c.RUNS_AT + r * c.RUN + c.N_OFFSET],
+                        w[c.RUNS_AT + r * c.RUN + c.N_LENGTH],
+                        names,
+                        where,
+                        text,
+                        w,
+                    )
+                write_sparse(w, r, pt64, pt32, p, count, raw)
+                w[c.C_SPARSE] = 1
             p += count
-        rec32[c.R_N_POINTS * c.REC + row] = p - ctl[c.C_POINTS]
-        stats[n.N_POINTS] += p - ctl[c.C_POINTS]
-        stats[n.N_RECORDS] += 1
-        if s[c.S_ANOMALY] & _FAULTS:
-            stats[n.N_FAULTS] += 1
-        ctl[c.C_POINTS] = p
-        ctl[c.C_RECORDS] = row + 1
-        ctl[c.C_SEQ] = seq + 1
-        if s[c.S_KIND] == _REQUEST:
-            if s[c.S_ASKS]:
-                pairing.add(pend, flow, ctl, s, seg, seq, stats)
-        elif s[c.S_KIND] == _RESPONSE:
-            flow[k, c.F_LAST_TXN] = s[c.S_KEY]
+        rec32[c.R_N_POINTS * c.REC + row] = p - w[c.C_POINTS]
+        w[n.N_POINTS] += p - w[c.C_POINTS]
+        w[n.N_RECORDS] += 1
+        if w[c.S_ANOMALY] & _FAULTS:
+            w[n.N_FAULTS] += 1
+        w[c.C_POINTS] = p
+        w[c.C_RECORDS] = row + 1
+        w[c.C_SEQ] = seq + 1
+        if w[c.S_KIND] == _REQUEST:
+            if w[c.S_ASKS]:
+                pairing.add(pend, flow, w, seq)
+        elif w[c.S_KIND] == _RESPONSE:
+            flow[k, c.F_LAST_TXN] = w[c.S_KEY]
             flow[k, c.F_LAST_SEQ] = seq
             if q >= 0:
-                pairing.remove(pend, flow, ctl, q)
+                pairing.remove(pend, flow, w, q)

@@ -47,7 +47,7 @@ def name_id(data: Bytes, at: int, size: int) -> int:
 
 
 @kernel()
-def remember_name(data: Bytes, at: int, size: int, ids: Row, where: Rows, text: Bytes, ctl: Row, stats: Row) -> int:
+def remember_name(data: Bytes, at: int, size: int, ids: Row, where: Rows, text: Bytes, w: Row) -> int:
     """The id of a name, noted with its bytes when it is new and there is room."""
     name = name_id(data, at, size)
     mask = ids.size - 1
@@ -56,67 +56,67 @@ def remember_name(data: Bytes, at: int, size: int, ids: Row, where: Rows, text: 
         if ids[place] == name:
             return int(name)
         place = (place + 1) & mask
-    if ctl[c.C_NAMES] >= c.NAMES or ctl[c.C_NAME_BYTES] + size > text.size:
-        stats[n.N_NAMES_LOST] += 1
+    if w[c.C_NAMES] >= c.NAMES or w[c.C_NAME_BYTES] + size > text.size:
+        w[n.N_NAMES_LOST] += 1
         return int(name)
     ids[place] = name
-    k = ctl[c.C_NAMES]
+    k = w[c.C_NAMES]
     where[k, 0] = name
-    where[k, 1] = ctl[c.C_NAME_BYTES]
+    where[k, 1] = w[c.C_NAME_BYTES]
     where[k, 2] = size
     for i in range(size):
-        text[ctl[c.C_NAME_BYTES] + i] = data[at + i]
-    ctl[c.C_NAME_BYTES] += size
-    ctl[c.C_NAMES] = k + 1
+        text[w[c.C_NAME_BYTES] + i] = data[at + i]
+    w[c.C_NAME_BYTES] += size
+    w[c.C_NAMES] = k + 1
     return int(name)
 
 
-@kernel()
-def count_points(s: Row, runs: Rows) -> int:
+@kernel(inline=True)
+def count_points(w: Row) -> int:
     """Points that the runs of a PDU make."""
     total = np.int64(0)
-    for k in range(s[c.S_RUNS]):
-        total += runs[k, c.N_COUNT]
+    for k in range(w[c.S_RUNS]):
+        total += w[c.RUNS_AT + k * c.RUN + c.N_COUNT]
     return int(total)
 
 
 @kernel(inline=True)
-def write_record(rec64: Row, rec32: A32, rec16: A16, rec8: A8, row: int, seg: Row, s: Row, ctl: Row) -> int:
+def write_record(rec64: Row, rec32: A32, rec16: A16, rec8: A8, row: int, w: Row) -> int:
     """One row of record columns, except flow, device and client, which the driver writes."""
-    rec64[c.R_TS * c.REC + row] = seg[c.G_TS]
-    rec64[c.R_PACKET * c.REC + row] = seg[c.G_PACKET]
-    rec64[c.R_SRC_MAC * c.REC + row] = seg[c.G_SMAC]
-    rec64[c.R_DST_MAC * c.REC + row] = seg[c.G_DMAC]
-    rec64[c.R_PEER_SEQ * c.REC + row] = s[c.S_PEER_SEQ]
-    rec64[c.R_ADDR * c.REC + row] = s[c.S_ADDR]
-    rec64[c.R_NAME_ID * c.REC + row] = s[c.S_NAME_ID]
-    rec64[c.R_ANOMALY * c.REC + row] = s[c.S_ANOMALY]
-    rec64[c.R_SRC_IP * c.REC + 2 * row] = seg[c.G_SRC_HI]
-    rec64[c.R_SRC_IP * c.REC + 2 * row + 1] = seg[c.G_SRC_LO]
-    rec64[c.R_DST_IP * c.REC + 2 * row] = seg[c.G_DST_HI]
-    rec64[c.R_DST_IP * c.REC + 2 * row + 1] = seg[c.G_DST_LO]
-    rec32[c.R_BOOT * c.REC + row] = ctl[c.C_BOOT]
-    rec32[c.R_VLAN * c.REC + row] = seg[c.G_VLAN]
-    rec32[c.R_UNIT * c.REC + row] = s[c.S_UNIT]
-    rec32[c.R_PEER_UNIT * c.REC + row] = s[c.S_PEER_UNIT]
-    rec32[c.R_TXN * c.REC + row] = s[c.S_TXN]
-    rec32[c.R_RTT * c.REC + row] = s[c.S_RTT]
-    rec32[c.R_SUBFUNC * c.REC + row] = s[c.S_SUBFUNC]
-    rec32[c.R_COUNT * c.REC + row] = s[c.S_COUNT]
-    rec32[c.R_ADDR_SUB * c.REC + row] = s[c.S_ADDR_SUB]
-    rec32[c.R_STATUS * c.REC + row] = s[c.S_STATUS]
-    rec32[c.R_FLAGS * c.REC + row] = s[c.S_FLAGS]
-    rec32[c.R_LENGTH * c.REC + row] = s[c.S_LENGTH]
-    rec16[c.R_SHARD * c.REC + row] = ctl[c.C_SHARD]
-    rec16[c.R_SRC_PORT * c.REC + row] = seg[c.G_SPORT]
-    rec16[c.R_DST_PORT * c.REC + row] = seg[c.G_DPORT]
-    rec16[c.R_FUNC * c.REC + row] = s[c.S_FUNC]
-    rec16[c.R_SPACE * c.REC + row] = s[c.S_SPACE]
+    rec64[c.R_TS * c.REC + row] = w[c.G_TS]
+    rec64[c.R_PACKET * c.REC + row] = w[c.G_PACKET]
+    rec64[c.R_SRC_MAC * c.REC + row] = w[c.G_SMAC]
+    rec64[c.R_DST_MAC * c.REC + row] = w[c.G_DMAC]
+    rec64[c.R_PEER_SEQ * c.REC + row] = w[c.S_PEER_SEQ]
+    rec64[c.R_ADDR * c.REC + row] = w[c.S_ADDR]
+    rec64[c.R_NAME_ID * c.REC + row] = w[c.S_NAME_ID]
+    rec64[c.R_ANOMALY * c.REC + row] = w[c.S_ANOMALY]
+    rec64[c.R_SRC_IP * c.REC + 2 * row] = w[c.G_SRC_HI]
+    rec64[c.R_SRC_IP * c.REC + 2 * row + 1] = w[c.G_SRC_LO]
+    rec64[c.R_DST_IP * c.REC + 2 * row] = w[c.G_DST_HI]
+    rec64[c.R_DST_IP * c.REC + 2 * row + 1] = w[c.G_DST_LO]
+    rec32[c.R_BOOT * c.REC + row] = w[c.C_BOOT]
+    rec32[c.R_VLAN * c.REC + row] = w[c.G_VLAN]
+    rec32[c.R_UNIT * c.REC + row] = w[c.S_UNIT]
+    rec32[c.R_PEER_UNIT * c.REC + row] = w[c.S_PEER_UNIT]
+    rec32[c.R_TXN * c.REC + row] = w[c.S_TXN]
+    rec32[c.R_RTT * c.REC + row] = w[c.S_RTT]
+    rec32[c.R_SUBFUNC * c.REC + row] = w[c.S_SUBFUNC]
+    rec32[c.R_COUNT * c.REC + row] = w[c.S_COUNT]
+    rec32[c.R_ADDR_SUB * c.REC + row] = w[c.S_ADDR_SUB]
+    rec32[c.R_STATUS * c.REC + row] = w[c.S_STATUS]
+    rec32[c.R_FLAGS * c.REC + row] = w[c.S_FLAGS]
+    rec32[c.R_LENGTH * c.REC + row] = w[c.S_LENGTH]
+    rec16[c.R_SHARD * c.REC + row] = w[c.C_SHARD]
+    rec16[c.R_SRC_PORT * c.REC + row] = w[c.G_SPORT]
+    rec16[c.R_DST_PORT * c.REC + row] = w[c.G_DPORT]
+    rec16[c.R_FUNC * c.REC + row] = w[c.S_FUNC]
+    rec16[c.R_SPACE * c.REC + row] = w[c.S_SPACE]
     rec16[c.R_LABEL * c.REC + row] = 0
-    rec8[c.R_TRANSPORT * c.REC + row] = seg[c.G_TRANSPORT]
-    rec8[c.R_KIND * c.REC + row] = s[c.S_KIND]
-    rec8[c.R_OP * c.REC + row] = s[c.S_OP]
-    rec8[c.R_MATCH * c.REC + row] = s[c.S_MATCH]
+    rec8[c.R_TRANSPORT * c.REC + row] = w[c.G_TRANSPORT]
+    rec8[c.R_KIND * c.REC + row] = w[c.S_KIND]
+    rec8[c.R_OP * c.REC + row] = w[c.S_OP]
+    rec8[c.R_MATCH * c.REC + row] = w[c.S_MATCH]
     return 0
 
 
@@ -146,27 +146,38 @@ def write_values(data: Bytes, encoding: int, at: int, count: int, value: F64, ki
 
 @kernel(inline=True)
 def write_run(
-    data: Bytes, runs: Rows, k: int, pt64: Row, value: F64, pt32: A32, pt16: A16, pt8: A8, p: int, count: int
+    data: Bytes, w: Row, k: int, pt64: Row, value: F64, pt32: A32, pt16: A16, pt8: A8, p: int, count: int
 ) -> bool:
     """The points of one run; whether it needs the sparse columns too."""
-    addr, step = runs[k, c.N_ADDR], runs[k, c.N_STEP]
-    space, quality, direction = runs[k, c.N_SPACE], runs[k, c.N_QUALITY], runs[k, c.N_DIRECTION]
+    addr, step = w[c.RUNS_AT + k * c.RUN + c.N_ADDR], w[c.RUNS_AT + k * c.RUN + c.N_STEP]
+    space, quality, direction = (
+        w[c.RUNS_AT + k * c.RUN + c.N_SPACE],
+        w[c.RUNS_AT + k * c.RUN + c.N_QUALITY],
+        w[c.RUNS_AT + k * c.RUN + c.N_DIRECTION],
+    )
     for i in range(count):
         pt64[c.P_ADDR * c.PT + p + i] = addr + i * step
     for i in range(count):
         pt16[c.P_SPACE * c.PT + p + i] = space
         pt16[c.P_QUALITY * c.PT + p + i] = quality
         pt8[c.P_DIRECTION * c.PT + p + i] = direction
-    write_values(data, runs[k, c.N_ENCODING], runs[k, c.N_OFFSET], count, value, pt8, p)
-    return bool(runs[k, c.N_ADDR_SUB] | runs[k, c.N_NAME_ID] | runs[k, c.N_LENGTH] | runs[k, c.N_SOURCE_TS])
+    write_values(
+        data, w[c.RUNS_AT + k * c.RUN + c.N_ENCODING], w[c.RUNS_AT + k * c.RUN + c.N_OFFSET], count, value, pt8, p
+    )
+    return bool(
+        w[c.RUNS_AT + k * c.RUN + c.N_ADDR_SUB]
+        | w[c.RUNS_AT + k * c.RUN + c.N_NAME_ID]
+        | w[c.RUNS_AT + k * c.RUN + c.N_LENGTH]
+        | w[c.RUNS_AT + k * c.RUN + c.N_SOURCE_TS]
+    )
 
 
 @kernel()
-def write_sparse(runs: Rows, k: int, pt64: Row, pt32: A32, p: int, count: int, raw: int) -> int:
+def write_sparse(w: Row, k: int, pt64: Row, pt32: A32, p: int, count: int, raw: int) -> int:
     """Sub-address, name, exact integer and source time of a run."""
     for i in range(count):
-        pt32[p + i] = runs[k, c.N_ADDR_SUB]
-        pt64[c.P_NAME_ID * c.PT + p + i] = runs[k, c.N_NAME_ID]
+        pt32[p + i] = w[c.RUNS_AT + k * c.RUN + c.N_ADDR_SUB]
+        pt64[c.P_NAME_ID * c.PT + p + i] = w[c.RUNS_AT + k * c.RUN + c.N_NAME_ID]
         pt64[c.P_RAW * c.PT + p + i] = raw
-        pt64[c.P_SOURCE_TS * c.PT + p + i] = runs[k, c.N_SOURCE_TS]
+        pt64[c.P_SOURCE_TS * c.PT + p + i] = w[c.RUNS_AT + k * c.RUN + c.N_SOURCE_TS]
     return 0

@@ -31,30 +31,30 @@ def table_hash(a_hi: int, a_lo: int, b_hi: int, b_lo: int, ports: int, vlan: int
 
 
 @kernel(inline=True)
-def a_is_source(seg: Row) -> bool:
+def a_is_source(w: Row) -> bool:
     """Whether the sender is the flow's lesser endpoint."""
-    if seg[c.G_SRC_HI] != seg[c.G_DST_HI]:
-        return bool(seg[c.G_SRC_HI] < seg[c.G_DST_HI])
-    if seg[c.G_SRC_LO] != seg[c.G_DST_LO]:
-        return bool(seg[c.G_SRC_LO] < seg[c.G_DST_LO])
-    return bool(seg[c.G_SPORT] <= seg[c.G_DPORT])
+    if w[c.G_SRC_HI] != w[c.G_DST_HI]:
+        return bool(w[c.G_SRC_HI] < w[c.G_DST_HI])
+    if w[c.G_SRC_LO] != w[c.G_DST_LO]:
+        return bool(w[c.G_SRC_LO] < w[c.G_DST_LO])
+    return bool(w[c.G_SPORT] <= w[c.G_DPORT])
 
 
-@kernel()
-def find_flow(seg: Row, flow: Rows, index: Row, ctl: Row) -> int:
+@kernel(inline=True)
+def find_flow(w: Row, flow: Rows, index: Row) -> int:
     """Row of the segment's flow, set in G_FLOW with its direction in G_DIR; -1 when it is new.
 
     Leaves the place for a new one in C_NEED.
     """
-    vlan = seg[c.G_VLAN] if ctl[c.C_VLAN_SCOPE] else 0
-    if a_is_source(seg):
-        a_hi, a_lo, b_hi, b_lo = seg[c.G_SRC_HI], seg[c.G_SRC_LO], seg[c.G_DST_HI], seg[c.G_DST_LO]
-        ports = (seg[c.G_SPORT] << 20) | (seg[c.G_DPORT] << 4) | seg[c.G_TRANSPORT]
-        seg[c.G_DIR] = 0
+    vlan = w[c.G_VLAN] if w[c.C_VLAN_SCOPE] else 0
+    if a_is_source(w):
+        a_hi, a_lo, b_hi, b_lo = w[c.G_SRC_HI], w[c.G_SRC_LO], w[c.G_DST_HI], w[c.G_DST_LO]
+        ports = (w[c.G_SPORT] << 20) | (w[c.G_DPORT] << 4) | w[c.G_TRANSPORT]
+        w[c.G_DIR] = 0
     else:
-        a_hi, a_lo, b_hi, b_lo = seg[c.G_DST_HI], seg[c.G_DST_LO], seg[c.G_SRC_HI], seg[c.G_SRC_LO]
-        ports = (seg[c.G_DPORT] << 20) | (seg[c.G_SPORT] << 4) | seg[c.G_TRANSPORT]
-        seg[c.G_DIR] = 1
+        a_hi, a_lo, b_hi, b_lo = w[c.G_DST_HI], w[c.G_DST_LO], w[c.G_SRC_HI], w[c.G_SRC_LO]
+        ports = (w[c.G_DPORT] << 20) | (w[c.G_SPORT] << 4) | w[c.G_TRANSPORT]
+        w[c.G_DIR] = 1
     h = table_hash(a_hi, a_lo, b_hi, b_lo, ports, vlan)
     mask = index.size - 1
     at = h & mask
@@ -62,7 +62,7 @@ def find_flow(seg: Row, flow: Rows, index: Row, ctl: Row) -> int:
     while True:
         entry = index[at]
         if entry == 0:
-            ctl[c.C_NEED] = at
+            w[c.C_NEED] = at
             return -1
         if entry >> 32 == tag:
             k = (entry & 0xFFFFFFFF) - 1
@@ -79,20 +79,20 @@ def find_flow(seg: Row, flow: Rows, index: Row, ctl: Row) -> int:
 
 
 @kernel()
-def add_flow(seg: Row, flow: Rows, index: Row, ctl: Row, ports: Ports, stats: Row) -> int:
+def add_flow(w: Row, flow: Rows, index: Row, ports: Ports) -> int:
     """Put a new flow at the place that `find_flow` left; the caller has made sure that there is room.
 
     `ports` has four rows of 65,536: protocols decoded on TCP and UDP ports, then names of those merely counted.
     """
-    k = ctl[c.C_FLOWS]
-    ctl[c.C_FLOWS] = k + 1
-    stats[n.N_FLOWS] += 1
+    k = w[c.C_FLOWS]
+    w[c.C_FLOWS] = k + 1
+    w[n.N_FLOWS] += 1
     flow[k, :] = 0
     source, target = 0, 1
-    if seg[c.G_DIR] == 1:
+    if w[c.G_DIR] == 1:
         source, target = 1, 0
     for end in range(2):
-        hi, lo = (seg[c.G_SRC_HI], seg[c.G_SRC_LO]) if end == source else (seg[c.G_DST_HI], seg[c.G_DST_LO])
+        hi, lo = (w[c.G_SRC_HI], w[c.G_SRC_LO]) if end == source else (w[c.G_DST_HI], w[c.G_DST_LO])
         flow[k, c.F_A_HI + 2 * end] = hi
         flow[k, c.F_A_LO + 2 * end] = lo
         base = c.F_DIR + end * c.DIRECTION
@@ -101,23 +101,23 @@ def add_flow(seg: Row, flow: Rows, index: Row, ctl: Row, ports: Ports, stats: Ro
         flow[k, base + c.D_LEFT_TAIL] = -1
         flow[k, base + c.D_HELD] = -1
         flow[k, base + c.D_ACKED] = -1
-    low, high = (seg[c.G_SPORT], seg[c.G_DPORT]) if source == 0 else (seg[c.G_DPORT], seg[c.G_SPORT])
-    flow[k, c.F_PORTS] = (low << 20) | (high << 4) | seg[c.G_TRANSPORT]
-    flow[k, c.F_VLAN] = seg[c.G_VLAN] if ctl[c.C_VLAN_SCOPE] else 0
+    low, high = (w[c.G_SPORT], w[c.G_DPORT]) if source == 0 else (w[c.G_DPORT], w[c.G_SPORT])
+    flow[k, c.F_PORTS] = (low << 20) | (high << 4) | w[c.G_TRANSPORT]
+    flow[k, c.F_VLAN] = w[c.G_VLAN] if w[c.C_VLAN_SCOPE] else 0
     flow[k, c.F_CLIENT] = -1
     flow[k, c.F_PENDING] = -1
     flow[k, c.F_LAST_TXN] = -1
-    table = seg[c.G_TRANSPORT] - 1
-    by_target = np.int64(ports[table, seg[c.G_DPORT]])
-    by_source = np.int64(ports[table, seg[c.G_SPORT]])
+    table = w[c.G_TRANSPORT] - 1
+    by_target = np.int64(ports[table, w[c.G_DPORT]])
+    by_source = np.int64(ports[table, w[c.G_SPORT]])
     if by_target != 0 and by_source == 0:
         flow[k, c.F_PROTOCOL] = by_target
-        set_client(flow, k, source, c.HOW_PORT, ctl)
+        set_client(flow, k, source, c.HOW_PORT, w)
     elif by_source != 0:
         flow[k, c.F_PROTOCOL] = by_source
         if by_target == 0:
-            set_client(flow, k, target, c.HOW_PORT, ctl)
-    flow[k, c.F_NAME] = max(np.int64(ports[2 + table, seg[c.G_DPORT]]), np.int64(ports[2 + table, seg[c.G_SPORT]]))
+            set_client(flow, k, target, c.HOW_PORT, w)
+    flow[k, c.F_NAME] = max(np.int64(ports[2 + table, w[c.G_DPORT]]), np.int64(ports[2 + table, w[c.G_SPORT]]))
     name_flow(flow, k)
     h = table_hash(
         flow[k, c.F_A_HI],
@@ -127,7 +127,7 @@ def add_flow(seg: Row, flow: Rows, index: Row, ctl: Row, ports: Ports, stats: Ro
         flow[k, c.F_PORTS],
         flow[k, c.F_VLAN],
     )
-    index[ctl[c.C_NEED]] = (((h >> 32) & _LOW) << 32) | (k + 1)
+    index[w[c.C_NEED]] = (((h >> 32) & _LOW) << 32) | (k + 1)
     return int(k)
 
 
@@ -150,13 +150,13 @@ def device_hash(site: int, hi: int, lo: int, vlan: int) -> int:
 
 
 @kernel()
-def set_client(flow: Rows, k: int, client: int, how: int, ctl: Row) -> int:
+def set_client(flow: Rows, k: int, client: int, how: int, w: Row) -> int:
     """Note which end is the client; the other end is the device."""
     flow[k, c.F_CLIENT] = client
     flow[k, c.F_CLIENT_HOW] = how
     server = 1 - client
     hi, lo = flow[k, c.F_A_HI + 2 * server], flow[k, c.F_A_LO + 2 * server]
-    flow[k, c.F_DEVICE] = device_hash(ctl[c.C_SITE], hi, lo, flow[k, c.F_VLAN])
+    flow[k, c.F_DEVICE] = device_hash(w[c.C_SITE], hi, lo, flow[k, c.F_VLAN])
     return 0
 
 
@@ -181,19 +181,19 @@ def index_flows(flow: Rows, count: int, index: Row) -> int:
 
 
 @kernel()
-def turn(seg: Row, flow: Rows, k: int, direction: int) -> int:
+def turn(w: Row, flow: Rows, k: int, direction: int) -> int:
     """Write the addresses of one direction of a flow into the segment row."""
     a = c.F_A_HI + 2 * direction
     b = c.F_A_HI + 2 * (1 - direction)
-    seg[c.G_SRC_HI] = flow[k, a]
-    seg[c.G_SRC_LO] = flow[k, a + 1]
-    seg[c.G_DST_HI] = flow[k, b]
-    seg[c.G_DST_LO] = flow[k, b + 1]
+    w[c.G_SRC_HI] = flow[k, a]
+    w[c.G_SRC_LO] = flow[k, a + 1]
+    w[c.G_DST_HI] = flow[k, b]
+    w[c.G_DST_LO] = flow[k, b + 1]
     ports = flow[k, c.F_PORTS]
     low, high = (ports >> 20) & 0xFFFF, (ports >> 4) & 0xFFFF
-    seg[c.G_SPORT] = low if direction == 0 else high
-    seg[c.G_DPORT] = high if direction == 0 else low
-    seg[c.G_TRANSPORT] = ports & 15
-    seg[c.G_FLOW] = k
-    seg[c.G_DIR] = direction
+    w[c.G_SPORT] = low if direction == 0 else high
+    w[c.G_DPORT] = high if direction == 0 else low
+    w[c.G_TRANSPORT] = ports & 15
+    w[c.G_FLOW] = k
+    w[c.G_DIR] = direction
     return 0

@@ -22,19 +22,19 @@ _LONGEST = 65535
 
 
 @kernel()
-def _forget(table: Rows, e: int, held: Rows, links: Row, ctl: Row) -> int:
+def _forget(table: Rows, e: int, held: Rows, links: Row, w: Row) -> int:
     h = table[e, c.K_HELD]
     while h >= 0:
-        h = slab.drop_held(h, held, links, ctl)
+        h = slab.drop_held(h, held, links, w)
     table[e, c.K_USED] = 0
     return 0
 
 
 @kernel()
-def _entry(table: Rows, seg: Row, held: Rows, links: Row, ctl: Row, stats: Row) -> int:
+def _entry(table: Rows, w: Row, held: Rows, links: Row) -> int:
     """The datagram's entry, an empty one, or the oldest of its set, whose pieces are given up."""
-    key = (seg[c.G_IPID] << 8) | seg[c.G_L4] if seg[c.G_SRC_HI] == 0 else seg[c.G_IPID] << 8
-    h = table_hash(seg[c.G_SRC_HI], seg[c.G_SRC_LO], seg[c.G_DST_HI], seg[c.G_DST_LO], key, 0)
+    key = (w[c.G_IPID] << 8) | w[c.G_L4] if w[c.G_SRC_HI] == 0 else w[c.G_IPID] << 8
+    h = table_hash(w[c.G_SRC_HI], w[c.G_SRC_LO], w[c.G_DST_HI], w[c.G_DST_LO], key, 0)
     first = (h % (c.FRAGMENTS // _WAYS)) * _WAYS
     best = first
     for e in range(first, first + _WAYS):
@@ -42,31 +42,31 @@ def _entry(table: Rows, seg: Row, held: Rows, links: Row, ctl: Row, stats: Row) 
             if table[best, c.K_USED] != 0:
                 best = e
             continue
-        if table[e, c.K_TS] + _LIFETIME_NS < seg[c.G_TS]:
-            stats[n.N_FRAGMENT_LOST] += 1
-            _forget(table, e, held, links, ctl)
+        if table[e, c.K_TS] + _LIFETIME_NS < w[c.G_TS]:
+            w[n.N_FRAGMENT_LOST] += 1
+            _forget(table, e, held, links, w)
             best = e
             continue
         if (
             table[e, c.K_ID] == key
-            and table[e, c.K_SRC_LO] == seg[c.G_SRC_LO]
-            and table[e, c.K_DST_LO] == seg[c.G_DST_LO]
-            and table[e, c.K_SRC_HI] == seg[c.G_SRC_HI]
-            and table[e, c.K_DST_HI] == seg[c.G_DST_HI]
+            and table[e, c.K_SRC_LO] == w[c.G_SRC_LO]
+            and table[e, c.K_DST_LO] == w[c.G_DST_LO]
+            and table[e, c.K_SRC_HI] == w[c.G_SRC_HI]
+            and table[e, c.K_DST_HI] == w[c.G_DST_HI]
         ):
             return e
         if table[best, c.K_USED] != 0 and table[e, c.K_TS] < table[best, c.K_TS]:
             best = e
     if table[best, c.K_USED] != 0:
-        stats[n.N_FRAGMENT_LOST] += 1
-        _forget(table, best, held, links, ctl)
+        w[n.N_FRAGMENT_LOST] += 1
+        _forget(table, best, held, links, w)
     table[best, c.K_USED] = 1
     table[best, c.K_ID] = key
-    table[best, c.K_SRC_HI] = seg[c.G_SRC_HI]
-    table[best, c.K_SRC_LO] = seg[c.G_SRC_LO]
-    table[best, c.K_DST_HI] = seg[c.G_DST_HI]
-    table[best, c.K_DST_LO] = seg[c.G_DST_LO]
-    table[best, c.K_TS] = seg[c.G_TS]
+    table[best, c.K_SRC_HI] = w[c.G_SRC_HI]
+    table[best, c.K_SRC_LO] = w[c.G_SRC_LO]
+    table[best, c.K_DST_HI] = w[c.G_DST_HI]
+    table[best, c.K_DST_LO] = w[c.G_DST_LO]
+    table[best, c.K_TS] = w[c.G_TS]
     table[best, c.K_HELD] = -1
     table[best, c.K_TOTAL] = -1
     table[best, c.K_BYTES] = 0
@@ -109,29 +109,27 @@ def _complete(table: Rows, e: int, held: Rows, chunks: Chunks, links: Row, out: 
 
 
 @kernel()
-def add_fragment(
-    data: Bytes, seg: Row, table: Rows, held: Rows, chunks: Chunks, links: Row, out: Bytes, ctl: Row, stats: Row
-) -> int:
+def add_fragment(data: Bytes, w: Row, table: Rows, held: Rows, chunks: Chunks, links: Row, out: Bytes) -> int:
     """Keep a fragment; when it completes its datagram, copy that to `out` and return its size, else 0."""
-    stats[n.N_FRAGMENT] += 1
-    offset, size = seg[c.G_FRAG], seg[c.G_L4_END] - seg[c.G_L4_OFF]
-    if size <= 0 or seg[c.G_MISSING] > 0 or offset + size > _LONGEST or (seg[c.G_MORE] and size % 8 != 0):
-        stats[n.N_FRAGMENT_LOST] += 1
+    w[n.N_FRAGMENT] += 1
+    offset, size = w[c.G_FRAG], w[c.G_L4_END] - w[c.G_L4_OFF]
+    if size <= 0 or w[c.G_MISSING] > 0 or offset + size > _LONGEST or (w[c.G_MORE] and size % 8 != 0):
+        w[n.N_FRAGMENT_LOST] += 1
         return 0
-    e = _entry(table, seg, held, links, ctl, stats)
+    e = _entry(table, w, held, links)
     place = _place(table, e, offset, size, held)
     if place == -2:
         return 0
     total = table[e, c.K_TOTAL]
-    beyond = (total >= 0 and offset + size > total) or (not seg[c.G_MORE] and total >= 0 and total != offset + size)
-    row = slab.take_held(held, ctl) if place != -3 and not beyond else np.int64(-1)
-    head = slab.append(data, seg[c.G_L4_OFF], size, -1, -1, 0, chunks, links, ctl) if row >= 0 else np.int64(-2)
+    beyond = (total >= 0 and offset + size > total) or (not w[c.G_MORE] and total >= 0 and total != offset + size)
+    row = slab.take_held(held, w) if place != -3 and not beyond else np.int64(-1)
+    head = slab.append(data, w[c.G_L4_OFF], size, -1, -1, 0, chunks, links, w) if row >= 0 else np.int64(-2)
     if head < 0:
         if row >= 0:
-            held[row, c.H_NEXT] = ctl[c.C_FREE_HELD]
-            ctl[c.C_FREE_HELD] = row
-        stats[n.N_FRAGMENT_LOST] += 1
-        _forget(table, e, held, links, ctl)
+            held[row, c.H_NEXT] = w[c.C_FREE_HELD]
+            w[c.C_FREE_HELD] = row
+        w[n.N_FRAGMENT_LOST] += 1
+        _forget(table, e, held, links, w)
         return 0
     held[row, c.H_SEQ] = offset
     held[row, c.H_LEN] = size
@@ -147,10 +145,10 @@ def add_fragment(
     else:
         held[before, c.H_NEXT] = row
     table[e, c.K_BYTES] += size
-    if not seg[c.G_MORE]:
+    if not w[c.G_MORE]:
         table[e, c.K_TOTAL] = offset + size
     done = _complete(table, e, held, chunks, links, out)
     if done > 0:
-        stats[n.N_JOINED] += 1
-        _forget(table, e, held, links, ctl)
+        w[n.N_JOINED] += 1
+        _forget(table, e, held, links, w)
     return done

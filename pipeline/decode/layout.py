@@ -38,10 +38,21 @@ PT16 = 2
 (P_TYPE, P_DIRECTION) = range(2)
 PT8 = 2
 
+# --- the work row: one int64 array that all kernels share, so that few arguments go from kernel to kernel
+COUNTERS_AT = 48
+SEGMENT_AT = 128
+S_AT = 160
+ASKED_AT = 200
+ASKED = ASKED_AT - S_AT
+"""Added to a scratch column: the same column of the request that a response answers."""
+CONTEXT_AT = 240
+ASIDE_AT = 248
+RUNS_AT = 288
+
 # --- segment: one packet's transport payload and what surrounds it
 (G_TS, G_PACKET, G_OFF, G_LEN, G_BUF, G_SRC_HI, G_SRC_LO, G_DST_HI, G_DST_LO, G_SPORT, G_DPORT, G_TRANSPORT, G_SEQ,
  G_ACK, G_TCP, G_SMAC, G_DMAC, G_VLAN, G_ANOMALY, G_IPID, G_MISSING, G_FLOW, G_DIR, G_FRAG, G_MORE, G_L4,
- G_L4_OFF, G_L4_END, G_NAME) = range(29)  # fmt: skip
+ G_L4_OFF, G_L4_END, G_NAME) = range(SEGMENT_AT, SEGMENT_AT + 29)  # fmt: skip
 SEGMENT = 32
 BUF_BLOCK, BUF_DATAGRAM, BUF_STREAM = 0, 1, 2
 
@@ -62,13 +73,12 @@ DIR_MIDSTREAM, DIR_REORDERED, DIR_RESYNC = 1, 2, 4
 # --- scratch of a record: what head and body say of a PDU
 (S_ROLE, S_KEY, S_KIND, S_OP, S_UNIT, S_PEER_UNIT, S_TXN, S_FUNC, S_SUBFUNC, S_SPACE, S_ADDR, S_COUNT, S_ADDR_SUB,
  S_NAME_ID, S_STATUS, S_FLAGS, S_ANOMALY, S_RUNS, S_HAS_REQUEST, S_ASKS, S_MATCH, S_PEER_SEQ, S_RTT, S_LENGTH,
- S_EXTRA) = range(25)  # fmt: skip
+ S_EXTRA) = range(S_AT, S_AT + 25)  # fmt: skip
 S_EXTRAS = 8
-SCRATCH = S_EXTRA + S_EXTRAS
+SCRATCH = 25 + S_EXTRAS
 ROLE_REQUEST, ROLE_EITHER, ROLE_RESPONSE = 1, 0, -1
 
 # --- pending request: the scratch of the request, and where it came from
-Q_SCRATCH = 0
 (Q_NEXT, Q_BEFORE, Q_AFTER, Q_TS, Q_SEQ, Q_FLOW, Q_PACKET, Q_SMAC, Q_DMAC, Q_VLAN, Q_DIR, Q_LATE,
  Q_FLOW_HASH) = range(SCRATCH, SCRATCH + 13)  # fmt: skip
 PENDING = SCRATCH + 15
@@ -79,13 +89,13 @@ PENDING = SCRATCH + 15
 RUN = 12
 RUNS = 512
 """Runs of one PDU at most; a body that has more says TRUNCATED in the quality of its last."""
+WORK = RUNS_AT + RUNS * RUN
 
 # --- encodings of a run's values
 (ENC_BIT, ENC_U8, ENC_U16BE, ENC_CONST, ENC_BOOL_FF00, ENC_TEXT, ENC_BYTES) = range(7)
 
 # --- context of a protocol within a flow
-(X_STATE, X_SENDER_IS_CLIENT, X_STRICT, X_TRANSPORT) = range(4)
-CONTEXT = 8
+(X_STATE, X_SENDER_IS_CLIENT, X_STRICT, X_TRANSPORT) = range(CONTEXT_AT, CONTEXT_AT + 4)
 
 # --- held TCP segments and IP fragments
 (H_NEXT, H_SEQ, H_LEN, H_CHUNK, H_TS, H_PACKET, H_SMAC, H_DMAC, H_VLAN, H_ANOMALY, H_MISSING) = range(11)

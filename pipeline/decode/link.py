@@ -81,104 +81,104 @@ def name_of_ethertype(ethertype: int) -> int:
     return 0
 
 
-@kernel()
-def parse_transport(data: Bytes, at: int, end: int, missing: int, seg: Row, stats: Row) -> int:
+@kernel(inline=True)
+def parse_transport(data: Bytes, at: int, end: int, missing: int, w: Row) -> int:
     """TCP or UDP header at `at`; the IP payload ends at `end`, and `missing` more bytes were on the wire."""
-    protocol = seg[c.G_L4]
+    protocol = w[c.G_L4]
     if protocol == 6:
         if at + 20 > end:
-            stats[n.N_SHORT_L4] += 1
+            w[n.N_SHORT_L4] += 1
             return SKIPPED
         header = (u8(data, at + 12) >> 4) * 4
         if header < 20:
-            stats[n.N_BAD_L4] += 1
+            w[n.N_BAD_L4] += 1
             return SKIPPED
         if at + header > end:
-            stats[n.N_SHORT_L4] += 1
+            w[n.N_SHORT_L4] += 1
             return SKIPPED
-        seg[c.G_TRANSPORT] = _TCP
-        seg[c.G_SEQ] = be32(data, at + 4)
-        seg[c.G_ACK] = be32(data, at + 8)
-        seg[c.G_TCP] = u8(data, at + 13)
-        seg[c.G_LEN] = end - at - header
-        seg[c.G_OFF] = at + header
+        w[c.G_TRANSPORT] = _TCP
+        w[c.G_SEQ] = be32(data, at + 4)
+        w[c.G_ACK] = be32(data, at + 8)
+        w[c.G_TCP] = u8(data, at + 13)
+        w[c.G_LEN] = end - at - header
+        w[c.G_OFF] = at + header
     elif protocol == 17:
         if at + 8 > end:
-            stats[n.N_SHORT_L4] += 1
+            w[n.N_SHORT_L4] += 1
             return SKIPPED
         length = be16(data, at + 4)
         if length != 0 and length < 8:
-            stats[n.N_BAD_L4] += 1
+            w[n.N_BAD_L4] += 1
             return SKIPPED
         if length != 0 and at + length < end:
             end = at + length
-        seg[c.G_TRANSPORT] = _UDP
-        seg[c.G_SEQ] = 0
-        seg[c.G_ACK] = 0
-        seg[c.G_TCP] = 0
-        seg[c.G_LEN] = end - at - 8
-        seg[c.G_OFF] = at + 8
+        w[c.G_TRANSPORT] = _UDP
+        w[c.G_SEQ] = 0
+        w[c.G_ACK] = 0
+        w[c.G_TCP] = 0
+        w[c.G_LEN] = end - at - 8
+        w[c.G_OFF] = at + 8
     else:
         if protocol == 1 or protocol == 58:
-            seg[c.G_NAME] = _ICMP
+            w[c.G_NAME] = _ICMP
         elif protocol == 2:
-            seg[c.G_NAME] = _IGMP
-        stats[n.N_IPSEC if protocol == 50 else n.N_OTHER_IP] += 1
+            w[c.G_NAME] = _IGMP
+        w[n.N_IPSEC if protocol == 50 else n.N_OTHER_IP] += 1
         return SKIPPED
-    seg[c.G_SPORT] = be16(data, at)
-    seg[c.G_DPORT] = be16(data, at + 2)
-    seg[c.G_MISSING] = missing
+    w[c.G_SPORT] = be16(data, at)
+    w[c.G_DPORT] = be16(data, at + 2)
+    w[c.G_MISSING] = missing
     if missing > 0:
-        seg[c.G_ANOMALY] |= _TRUNCATED
-        stats[n.N_CUT] += 1
+        w[c.G_ANOMALY] |= _TRUNCATED
+        w[n.N_CUT] += 1
     return SEGMENT
 
 
-@kernel()
-def _ip4(data: Bytes, at: int, end: int, cut: int, seg: Row, stats: Row) -> int:
+@kernel(inline=True)
+def _ip4(data: Bytes, at: int, end: int, cut: int, w: Row) -> int:
     """IPv4 header; fills addresses and the bounds of its payload."""
     if at + 20 > end:
-        stats[n.N_SHORT_IP] += 1
+        w[n.N_SHORT_IP] += 1
         return SKIPPED
     header = (u8(data, at) & 15) * 4
     total = be16(data, at + 2)
     if total == 0:  # left zero by segmentation offload
         total = end - at + cut
     if u8(data, at) >> 4 != 4 or header < 20 or total < header:
-        stats[n.N_BAD_IP] += 1
+        w[n.N_BAD_IP] += 1
         return SKIPPED
     if at + header > end:
-        stats[n.N_SHORT_IP] += 1
+        w[n.N_SHORT_IP] += 1
         return SKIPPED
-    seg[c.G_SRC_HI] = 0
-    seg[c.G_SRC_LO] = _v4(data, at + 12)
-    seg[c.G_DST_HI] = 0
-    seg[c.G_DST_LO] = _v4(data, at + 16)
-    seg[c.G_IPID] = be16(data, at + 4)
-    seg[c.G_L4] = u8(data, at + 9)
+    w[c.G_SRC_HI] = 0
+    w[c.G_SRC_LO] = _v4(data, at + 12)
+    w[c.G_DST_HI] = 0
+    w[c.G_DST_LO] = _v4(data, at + 16)
+    w[c.G_IPID] = be16(data, at + 4)
+    w[c.G_L4] = u8(data, at + 9)
     fragment = be16(data, at + 6)
-    seg[c.G_FRAG] = (fragment & 0x1FFF) * 8
-    seg[c.G_MORE] = (fragment >> 13) & 1
-    seg[c.G_L4_OFF] = at + header
+    w[c.G_FRAG] = (fragment & 0x1FFF) * 8
+    w[c.G_MORE] = (fragment >> 13) & 1
+    w[c.G_L4_OFF] = at + header
     stop = at + total
-    seg[c.G_MISSING] = stop - end if stop > end else 0
-    seg[c.G_L4_END] = end if stop > end else stop
+    w[c.G_MISSING] = stop - end if stop > end else 0
+    w[c.G_L4_END] = end if stop > end else stop
     return FRAGMENT if fragment & 0x3FFF else SEGMENT
 
 
 @kernel()
-def _ip6(data: Bytes, at: int, end: int, cut: int, seg: Row, stats: Row) -> int:
+def _ip6(data: Bytes, at: int, end: int, cut: int, w: Row) -> int:
     """IPv6 header and its extension headers (RFC 8200)."""
     if at + 40 > end:
-        stats[n.N_SHORT_IP] += 1
+        w[n.N_SHORT_IP] += 1
         return SKIPPED
     payload = be16(data, at + 4)
     stop = at + 40 + payload if payload else end + cut
-    seg[c.G_SRC_HI] = le64(data, at + 8)
-    seg[c.G_SRC_LO] = le64(data, at + 16)
-    seg[c.G_DST_HI] = le64(data, at + 24)
-    seg[c.G_DST_LO] = le64(data, at + 32)
-    seg[c.G_MISSING] = stop - end if stop > end else 0
+    w[c.G_SRC_HI] = le64(data, at + 8)
+    w[c.G_SRC_LO] = le64(data, at + 16)
+    w[c.G_DST_HI] = le64(data, at + 24)
+    w[c.G_DST_LO] = le64(data, at + 32)
+    w[c.G_MISSING] = stop - end if stop > end else 0
     stop = min(stop, end)
     following = u8(data, at + 6)
     at += 40
@@ -187,42 +187,42 @@ def _ip6(data: Bytes, at: int, end: int, cut: int, seg: Row, stats: Row) -> int:
         if following not in (0, 43, 44, 51, 60, 135):
             break
         if at + 8 > stop:
-            stats[n.N_SHORT_IP] += 1
+            w[n.N_SHORT_IP] += 1
             return SKIPPED
         skip = 8
         if following == 51:
             skip = (u8(data, at + 1) + 2) * 4
         elif following == 44:
             offset = be16(data, at + 2)
-            seg[c.G_FRAG] = offset & 0xFFF8
-            seg[c.G_MORE] = offset & 1
-            seg[c.G_IPID] = be32(data, at + 4)
+            w[c.G_FRAG] = offset & 0xFFF8
+            w[c.G_MORE] = offset & 1
+            w[c.G_IPID] = be32(data, at + 4)
             if offset & 0xFFF9:
                 kind = FRAGMENT
         else:
             skip = (u8(data, at + 1) + 1) * 8
         following = u8(data, at)
         at += skip
-        if kind == FRAGMENT and seg[c.G_FRAG] != 0:
+        if kind == FRAGMENT and w[c.G_FRAG] != 0:
             break  # what follows is the middle of a datagram
-    seg[c.G_L4] = following
-    seg[c.G_L4_OFF] = at
-    seg[c.G_L4_END] = stop
+    w[c.G_L4] = following
+    w[c.G_L4_OFF] = at
+    w[c.G_L4_END] = stop
     if at > stop:
-        stats[n.N_SHORT_IP] += 1
+        w[n.N_SHORT_IP] += 1
         return SKIPPED
     return kind
 
 
 @kernel()
-def _mirror(data: Bytes, seg: Row) -> int:
+def _mirror(data: Bytes, w: Row) -> int:
     """Offset of the inner Ethernet frame (IPv4: negative) of a mirror encapsulation, 0 where there is none.
 
     GRE with transparent Ethernet, ERSPAN types I to III (draft-foschiano-erspan), VXLAN (RFC 7348).
     """
-    at = seg[c.G_L4_OFF]
-    end = seg[c.G_L4_END]
-    if seg[c.G_L4] == 47 and at + 4 <= end:
+    at = w[c.G_L4_OFF]
+    end = w[c.G_L4_END]
+    if w[c.G_L4] == 47 and at + 4 <= end:
         flags = be16(data, at)
         kind = be16(data, at + 2)
         skip = 4
@@ -241,18 +241,18 @@ def _mirror(data: Bytes, seg: Row) -> int:
         if kind == 0x0800:
             return -(at + skip)
         return 0
-    if seg[c.G_L4] == 17 and at + 16 <= end and be16(data, at + 2) == 4789 and u8(data, at + 8) == 8:
+    if w[c.G_L4] == 17 and at + 16 <= end and be16(data, at + 2) == 4789 and u8(data, at + 8) == 8:
         return at + 16
     return 0
 
 
-@kernel()
-def _ethernet(data: Bytes, at: int, end: int, seg: Row) -> int:
+@kernel(inline=True)
+def _ethernet(data: Bytes, at: int, end: int, w: Row) -> int:
     """Ethernet header with its VLAN tags: offset behind it, -1 when cut short.  Leaves the type in G_FRAG."""
     if at + 14 > end:
         return -1
-    seg[c.G_DMAC] = be48(data, at)
-    seg[c.G_SMAC] = be48(data, at + 6)
+    w[c.G_DMAC] = be48(data, at)
+    w[c.G_SMAC] = be48(data, at + 6)
     ethertype = be16(data, at + 12)
     at += 14
     vlan = 0
@@ -264,95 +264,95 @@ def _ethernet(data: Bytes, at: int, end: int, seg: Row) -> int:
         vlan = ((vlan & 0xFFFF) << 16) | (be16(data, at) & 0x0FFF)
         ethertype = be16(data, at + 2)
         at += 4
-    seg[c.G_VLAN] = vlan
-    seg[c.G_FRAG] = ethertype
+    w[c.G_VLAN] = vlan
+    w[c.G_FRAG] = ethertype
     return at
 
 
 @kernel()
-def _cooked(data: Bytes, at: int, end: int, link: int, seg: Row) -> int:
+def _cooked(data: Bytes, at: int, end: int, link: int, w: Row) -> int:
     """Headers of the other link types; same result as `_ethernet`."""
     if link == 113:
         if at + 16 > end:
             return -1
-        seg[c.G_SMAC] = be48(data, at + 6) if be16(data, at + 4) == 6 else 0
-        seg[c.G_FRAG] = be16(data, at + 14)
+        w[c.G_SMAC] = be48(data, at + 6) if be16(data, at + 4) == 6 else 0
+        w[c.G_FRAG] = be16(data, at + 14)
         at += 16
     elif link == 276:
         if at + 20 > end:
             return -1
-        seg[c.G_SMAC] = be48(data, at + 12) if u8(data, at + 11) == 6 else 0
-        seg[c.G_FRAG] = be16(data, at)
+        w[c.G_SMAC] = be48(data, at + 12) if u8(data, at + 11) == 6 else 0
+        w[c.G_FRAG] = be16(data, at)
         at += 20
     else:
         if link == 0 or link == 108:
             at += 4
         if at >= end:
             return -1
-        seg[c.G_FRAG] = 0x86DD if u8(data, at) >> 4 == 6 else 0x0800
+        w[c.G_FRAG] = 0x86DD if u8(data, at) >> 4 == 6 else 0x0800
         return at
     vlan = 0
     for _ in range(_DEPTH):
-        if seg[c.G_FRAG] != 0x8100 and seg[c.G_FRAG] != 0x88A8:
+        if w[c.G_FRAG] != 0x8100 and w[c.G_FRAG] != 0x88A8:
             break
         if at + 4 > end:
             return -1
         vlan = ((vlan & 0xFFFF) << 16) | (be16(data, at) & 0x0FFF)
-        seg[c.G_FRAG] = be16(data, at + 2)
+        w[c.G_FRAG] = be16(data, at + 2)
         at += 4
-    seg[c.G_VLAN] = vlan
+    w[c.G_VLAN] = vlan
     return at
 
 
-@kernel()
-def parse_packet(data: Bytes, start: int, end: int, wire: int, link: int, seg: Row, stats: Row) -> int:
+@kernel(inline=True)
+def parse_packet(data: Bytes, start: int, end: int, wire: int, link: int, w: Row) -> int:
     """Fill `seg` from the packet data[start:end], which had `wire` bytes on the wire.
 
     Returns:
         SEGMENT: a TCP or UDP payload lies at G_OFF; FRAGMENT: a piece of a datagram lies at G_L4_OFF to G_L4_END;
         SKIPPED: counted in `stats`, with the protocol's number in G_NAME where it has a name.
     """
-    seg[c.G_SMAC] = 0
-    seg[c.G_DMAC] = 0
-    seg[c.G_VLAN] = 0
-    seg[c.G_ANOMALY] = 0
-    seg[c.G_NAME] = 0
-    seg[c.G_BUF] = c.BUF_BLOCK
+    w[c.G_SMAC] = 0
+    w[c.G_DMAC] = 0
+    w[c.G_VLAN] = 0
+    w[c.G_ANOMALY] = 0
+    w[c.G_NAME] = 0
+    w[c.G_BUF] = c.BUF_BLOCK
     cut = max(0, wire - (end - start))
     at = start
     for _ in range(_DEPTH):
         if link == 1:
-            at = _ethernet(data, at, end, seg)
+            at = _ethernet(data, at, end, w)
         elif link == 113 or link == 276 or link == 0 or link == 12 or link == 14 or link == 101 or link == 108 or link == 228 or link == 229:  # fmt: skip # noqa: E501
-            at = _cooked(data, at, end, link, seg)
+            at = _cooked(data, at, end, link, w)
         else:
-            stats[n.N_UNKNOWN_LINK] += 1
+            w[n.N_UNKNOWN_LINK] += 1
             return SKIPPED
         if at < 0:
-            stats[n.N_SHORT_LINK] += 1
+            w[n.N_SHORT_LINK] += 1
             return SKIPPED
-        ethertype = seg[c.G_FRAG]
-        seg[c.G_FRAG] = 0
-        seg[c.G_MORE] = 0
+        ethertype = w[c.G_FRAG]
+        w[c.G_FRAG] = 0
+        w[c.G_MORE] = 0
         if ethertype == 0x0800:
-            kind = _ip4(data, at, end, cut, seg, stats)
+            kind = _ip4(data, at, end, cut, w)
         elif ethertype == 0x86DD:
-            kind = _ip6(data, at, end, cut, seg, stats)
+            kind = _ip6(data, at, end, cut, w)
         else:
-            seg[c.G_NAME] = name_of_ethertype(ethertype)
-            stats[n.N_NOT_IP] += 1
+            w[c.G_NAME] = name_of_ethertype(ethertype)
+            w[n.N_NOT_IP] += 1
             return SKIPPED
         if kind != SEGMENT:
             return kind
-        if seg[c.G_L4] == 6:
-            return parse_transport(data, seg[c.G_L4_OFF], seg[c.G_L4_END], seg[c.G_MISSING], seg, stats)
-        inner = _mirror(data, seg)
+        if w[c.G_L4] == 6:
+            return parse_transport(data, w[c.G_L4_OFF], w[c.G_L4_END], w[c.G_MISSING], w)
+        inner = _mirror(data, w)
         if inner == 0:
-            return parse_transport(data, seg[c.G_L4_OFF], seg[c.G_L4_END], seg[c.G_MISSING], seg, stats)
-        stats[n.N_DECAPSULATED] += 1
+            return parse_transport(data, w[c.G_L4_OFF], w[c.G_L4_END], w[c.G_MISSING], w)
+        w[n.N_DECAPSULATED] += 1
         link = 1 if inner > 0 else 228
         at = abs(inner)
-        end = seg[c.G_L4_END]
-        cut = seg[c.G_MISSING]
-    stats[n.N_NESTED] += 1
+        end = w[c.G_L4_END]
+        cut = w[c.G_MISSING]
+    w[n.N_NESTED] += 1
     return SKIPPED

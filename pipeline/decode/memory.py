@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.kernels.mix import mix
-from pipeline.decode import counters
 from pipeline.decode import layout as c
 from pipeline.decode.drive import Memory
 from pipeline.decode.flows import index_flows
@@ -27,7 +26,7 @@ def _chain(rows: NDArray[np.int64], column: int, first: int) -> None:
 
 def make(site: str, vlan_scope: bool, timeout_ns: int, shard: int, boot: int) -> Memory:
     """Empty state."""
-    ctl = np.zeros(c.CONTROL, np.int64)
+    ctl = np.zeros(c.WORK, np.int64)
     ctl[c.C_OLDEST : c.C_LATE_NEWEST + 1] = -1
     ctl[c.C_SEQ] = 1
     ctl[c.C_NOW] = np.iinfo(np.int64).min // 2
@@ -45,8 +44,7 @@ def make(site: str, vlan_scope: bool, timeout_ns: int, shard: int, boot: int) ->
     links = np.arange(1, _CHUNKS + 1)
     links[-1] = -1
     return Memory(
-        ctl=ctl,
-        stats=np.zeros(len(counters.NAMES), np.int64),
+        w=ctl,
         traffic=np.zeros(256, np.int64),
         ports=port_table(),
         flow=np.zeros((_FIRST_FLOWS, c.FLOW), np.int64),
@@ -59,11 +57,6 @@ def make(site: str, vlan_scope: bool, timeout_ns: int, shard: int, boot: int) ->
         fragments=np.zeros((c.FRAGMENTS, c.FRAGMENT), np.int64),
         datagram=np.zeros(1 << 16, np.uint8),
         stream=np.zeros(1 << 18, np.uint8),
-        seg=np.zeros(c.SEGMENT, np.int64),
-        aside=np.zeros(c.SEGMENT, np.int64),
-        s=np.zeros(c.SCRATCH, np.int64),
-        context=np.zeros(c.CONTEXT, np.int64),
-        runs=np.zeros((c.RUNS, c.RUN), np.int64),
         name_ids=np.zeros(2 * c.NAMES, np.int64),
         name_where=np.zeros((c.NAMES, 3), np.int64),
         name_text=np.zeros(c.NAME_BYTES, np.uint8),
@@ -84,7 +77,7 @@ def grow_flows(memory: Memory) -> Memory:
     flow = np.zeros((2 * len(memory.flow), c.FLOW), np.int64)
     flow[: len(memory.flow)] = memory.flow
     index = np.zeros(4 * len(flow), np.int64)
-    index_flows(flow, int(memory.ctl[c.C_FLOWS]), index)
+    index_flows(flow, int(memory.w[c.C_FLOWS]), index)
     return memory._replace(flow=flow, index=index)
 
 
@@ -94,13 +87,13 @@ def grow_pending(memory: Memory) -> Memory:
     pend = np.zeros((2 * old, c.PENDING), np.int64)
     pend[:old] = memory.pend
     _chain(pend, c.Q_NEXT, old)
-    memory.ctl[c.C_FREE_PENDING] = old
+    memory.w[c.C_FREE_PENDING] = old
     return memory._replace(pend=pend)
 
 
 def forget_flows(memory: Memory) -> int:
     """Drop all flows, requests and held bytes: a new epoch.  Returns how many requests were open."""
-    ctl = memory.ctl
+    ctl = memory.w
     open_requests = 0
     q = int(ctl[c.C_OLDEST])
     while q >= 0:

@@ -18,14 +18,14 @@ Row = NDArray[np.int64]
 Rows = NDArray[np.int64]
 
 
-@kernel()
+@kernel(inline=True)
 def find(pend: Rows, flow: Rows, k: int, direction: int, key: int, function: int) -> int:
     """The newest request of the other direction with this key, one of the same function first; -1 for none."""
     other = np.int64(-1)
     q = flow[k, c.F_PENDING]
     while q >= 0:
-        if pend[q, c.S_KEY] == key and pend[q, c.Q_DIR] != direction:
-            if pend[q, c.S_FUNC] == function:
+        if pend[q, c.S_KEY - c.S_AT] == key and pend[q, c.Q_DIR] != direction:
+            if pend[q, c.S_FUNC - c.S_AT] == function:
                 return int(q)
             if other < 0:
                 other = q
@@ -33,7 +33,7 @@ def find(pend: Rows, flow: Rows, k: int, direction: int, key: int, function: int
     return int(other)
 
 
-@kernel()
+@kernel(inline=True)
 def _leave_flow(pend: Rows, flow: Rows, q: int) -> int:
     k = pend[q, c.Q_FLOW]
     before = np.int64(-1)
@@ -51,42 +51,42 @@ def _leave_flow(pend: Rows, flow: Rows, q: int) -> int:
     return 0
 
 
-@kernel()
-def _leave_ages(pend: Rows, ctl: Row, q: int) -> int:
+@kernel(inline=True)
+def _leave_ages(pend: Rows, w: Row, q: int) -> int:
     oldest = c.C_LATE_OLDEST if pend[q, c.Q_LATE] else c.C_OLDEST
     before, following = pend[q, c.Q_BEFORE], pend[q, c.Q_AFTER]
     if before < 0:
-        ctl[oldest] = following
+        w[oldest] = following
     else:
         pend[before, c.Q_AFTER] = following
     if following < 0:
-        ctl[oldest + 1] = before
+        w[oldest + 1] = before
     else:
         pend[following, c.Q_BEFORE] = before
     return 0
 
 
-@kernel()
-def _join_ages(pend: Rows, ctl: Row, q: int) -> int:
+@kernel(inline=True)
+def _join_ages(pend: Rows, w: Row, q: int) -> int:
     oldest = c.C_LATE_OLDEST if pend[q, c.Q_LATE] else c.C_OLDEST
-    newest = ctl[oldest + 1]
+    newest = w[oldest + 1]
     pend[q, c.Q_BEFORE] = newest
     pend[q, c.Q_AFTER] = -1
     if newest < 0:
-        ctl[oldest] = q
+        w[oldest] = q
     else:
         pend[newest, c.Q_AFTER] = q
-    ctl[oldest + 1] = q
+    w[oldest + 1] = q
     return 0
 
 
-@kernel()
-def remove(pend: Rows, flow: Rows, ctl: Row, q: int) -> int:
+@kernel(inline=True)
+def remove(pend: Rows, flow: Rows, w: Row, q: int) -> int:
     """Forget a request: answered, or too old."""
     _leave_flow(pend, flow, q)
-    _leave_ages(pend, ctl, q)
-    pend[q, c.Q_NEXT] = ctl[c.C_FREE_PENDING]
-    ctl[c.C_FREE_PENDING] = q
+    _leave_ages(pend, w, q)
+    pend[q, c.Q_NEXT] = w[c.C_FREE_PENDING]
+    w[c.C_FREE_PENDING] = q
     return 0
 
 
@@ -100,47 +100,47 @@ def _oldest_of(pend: Rows, flow: Rows, k: int) -> int:
     return int(last)
 
 
-@kernel()
-def add(pend: Rows, flow: Rows, ctl: Row, s: Row, seg: Row, seq: int, stats: Row) -> int:
+@kernel(inline=True)
+def add(pend: Rows, flow: Rows, w: Row, seq: int) -> int:
     """Remember a request; the caller has made sure that a free row exists.
 
     A flow with too many open requests forgets its oldest, counted: pairing cannot be used to exhaust memory.
     """
-    k = seg[c.G_FLOW]
+    k = w[c.G_FLOW]
     if flow[k, c.F_N_PENDING] >= c.PENDING_PER_FLOW:
-        stats[n.N_UNPAIRED] += 1
-        remove(pend, flow, ctl, _oldest_of(pend, flow, k))
-    q = ctl[c.C_FREE_PENDING]
-    ctl[c.C_FREE_PENDING] = pend[q, c.Q_NEXT]
+        w[n.N_UNPAIRED] += 1
+        remove(pend, flow, w, _oldest_of(pend, flow, k))
+    q = w[c.C_FREE_PENDING]
+    w[c.C_FREE_PENDING] = pend[q, c.Q_NEXT]
     for i in range(c.SCRATCH):
-        pend[q, i] = s[i]
-    pend[q, c.Q_TS] = seg[c.G_TS]
+        pend[q, i] = w[c.S_AT + i]
+    pend[q, c.Q_TS] = w[c.G_TS]
     pend[q, c.Q_SEQ] = seq
     pend[q, c.Q_FLOW] = k
-    pend[q, c.Q_PACKET] = seg[c.G_PACKET]
-    pend[q, c.Q_SMAC] = seg[c.G_SMAC]
-    pend[q, c.Q_DMAC] = seg[c.G_DMAC]
-    pend[q, c.Q_VLAN] = seg[c.G_VLAN]
-    pend[q, c.Q_DIR] = seg[c.G_DIR]
+    pend[q, c.Q_PACKET] = w[c.G_PACKET]
+    pend[q, c.Q_SMAC] = w[c.G_SMAC]
+    pend[q, c.Q_DMAC] = w[c.G_DMAC]
+    pend[q, c.Q_VLAN] = w[c.G_VLAN]
+    pend[q, c.Q_DIR] = w[c.G_DIR]
     pend[q, c.Q_LATE] = 0
     pend[q, c.Q_FLOW_HASH] = flow[k, c.F_HASH]
     pend[q, c.Q_NEXT] = flow[k, c.F_PENDING]
     flow[k, c.F_PENDING] = q
     flow[k, c.F_N_PENDING] += 1
-    return int(_join_ages(pend, ctl, q))
+    return int(_join_ages(pend, w, q))
 
 
 @kernel()
-def expire(pend: Rows, flow: Rows, ctl: Row, now: int) -> int:
+def expire(pend: Rows, flow: Rows, w: Row, now: int) -> int:
     """The oldest request whose time is over, moved among the late ones; -1 when there is none."""
-    late = ctl[c.C_LATE_OLDEST]
-    while late >= 0 and pend[late, c.Q_TS] + ctl[c.C_TIMEOUT] + c.LATE_NS <= now:
-        remove(pend, flow, ctl, late)
-        late = ctl[c.C_LATE_OLDEST]
-    q = ctl[c.C_OLDEST]
-    if q < 0 or pend[q, c.Q_TS] + ctl[c.C_TIMEOUT] > now:
+    late = w[c.C_LATE_OLDEST]
+    while late >= 0 and pend[late, c.Q_TS] + w[c.C_TIMEOUT] + c.LATE_NS <= now:
+        remove(pend, flow, w, late)
+        late = w[c.C_LATE_OLDEST]
+    q = w[c.C_OLDEST]
+    if q < 0 or pend[q, c.Q_TS] + w[c.C_TIMEOUT] > now:
         return -1
-    _leave_ages(pend, ctl, q)
+    _leave_ages(pend, w, q)
     pend[q, c.Q_LATE] = 1
-    _join_ages(pend, ctl, q)
+    _join_ages(pend, w, q)
     return int(q)

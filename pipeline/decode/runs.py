@@ -13,24 +13,22 @@ Rows = NDArray[np.int64]
 
 
 @kernel(inline=True)
-def add_run(
-    s: Row, runs: Rows, space: int, addr: int, count: int, encoding: int, offset: int, direction: int, quality: int
-) -> int:
+def add_run(w: Row, space: int, addr: int, count: int, encoding: int, offset: int, direction: int, quality: int) -> int:
     """Append a run of `count` values from byte `offset`; its number, or -1 when the PDU has too many."""
-    k = s[c.S_RUNS]
+    k = w[c.S_RUNS]
     if k >= c.RUNS or count <= 0:
         return -1
-    s[c.S_RUNS] = k + 1
-    runs[k, c.N_SPACE] = space
-    runs[k, c.N_ADDR] = addr
-    runs[k, c.N_STEP] = 1
-    runs[k, c.N_COUNT] = count
-    runs[k, c.N_ENCODING] = encoding
-    runs[k, c.N_OFFSET] = offset
-    runs[k, c.N_QUALITY] = quality
-    runs[k, c.N_DIRECTION] = direction
-    runs[k, c.N_ADDR_SUB] = 0
-    runs[k, c.N_NAME_ID] = 0
-    runs[k, c.N_LENGTH] = 0
-    runs[k, c.N_SOURCE_TS] = 0
+    w[c.S_RUNS] = k + 1
+    w[c.RUNS_AT + k * c.RUN + c.N_SPACE] = space
+    w[c.RUNS_AT + k * c.RUN + c.N_ADDR] = addr
+    w[c.RUNS_AT + k * c.RUN + c.N_STEP] = 1
+    w[c.RUNS_AT + k * c.RUN + c.N_COUNT] = count
+    w[c.RUNS_AT + k * c.RUN + c.N_ENCODING] = encoding
+    w[c.RUNS_AT + k * c.RUN + c.N_OFFSET] = offset
+    w[c.RUNS_AT + k * c.RUN + c.N_QUALITY] = quality
+    w[c.RUNS_AT + k * c.RUN + c.N_DIRECTION] = direction
+    w[c.RUNS_AT + k * c.RUN + c.N_ADDR_SUB] = 0
+    w[c.RUNS_AT + k * c.RUN + c.N_NAME_ID] = 0
+    w[c.RUNS_AT + k * c.RUN + c.N_LENGTH] = 0
+    w[c.RUNS_AT + k * c.RUN + c.N_SOURCE_TS] = 0
     return int(k)

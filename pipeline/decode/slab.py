@@ -15,25 +15,23 @@ Chunks = NDArray[np.uint8]
 
 
 @kernel()
-def append(
-    data: Bytes, at: int, size: int, head: int, tail: int, used: int, chunks: Chunks, after: Row, ctl: Row
-) -> int:
+def append(data: Bytes, at: int, size: int, head: int, tail: int, used: int, chunks: Chunks, after: Row, w: Row) -> int:
     """Append data[at:at + size] to a chain of `used` bytes; returns its head, or -2 when the slab is full.
 
     The new tail is left in C_NEED.  An empty chain has head -1.
     """
     room = (c.CHUNK - used % c.CHUNK) % c.CHUNK if head >= 0 else 0
     wanted = (max(0, size - room) + c.CHUNK - 1) // c.CHUNK
-    if wanted > ctl[c.C_FREE_CHUNK_COUNT]:
-        ctl[c.C_NEED] = tail
+    if wanted > w[c.C_FREE_CHUNK_COUNT]:
+        w[c.C_NEED] = tail
         return -2
     done = 0
     fill = used % c.CHUNK
     while done < size:
         if head < 0 or fill == 0:
-            k = ctl[c.C_FREE_CHUNK]
-            ctl[c.C_FREE_CHUNK] = after[k]
-            ctl[c.C_FREE_CHUNK_COUNT] -= 1
+            k = w[c.C_FREE_CHUNK]
+            w[c.C_FREE_CHUNK] = after[k]
+            w[c.C_FREE_CHUNK_COUNT] -= 1
             after[k] = -1
             if head < 0:
                 head = k
@@ -46,7 +44,7 @@ def append(
             chunks[tail, fill + i] = data[at + done + i]
         done += step
         fill = (fill + step) % c.CHUNK
-    ctl[c.C_NEED] = tail
+    w[c.C_NEED] = tail
     return head
 
 
@@ -65,32 +63,32 @@ def load(head: int, size: int, chunks: Chunks, after: Row, out: Bytes, at: int) 
 
 
 @kernel()
-def release(head: int, after: Row, ctl: Row) -> int:
+def release(head: int, after: Row, w: Row) -> int:
     """Give a chain back."""
     k = head
     while k >= 0:
         following = after[k]
-        after[k] = ctl[c.C_FREE_CHUNK]
-        ctl[c.C_FREE_CHUNK] = k
-        ctl[c.C_FREE_CHUNK_COUNT] += 1
+        after[k] = w[c.C_FREE_CHUNK]
+        w[c.C_FREE_CHUNK] = k
+        w[c.C_FREE_CHUNK_COUNT] += 1
         k = following
     return 0
 
 
 @kernel()
-def take_held(held: Rows, ctl: Row) -> int:
+def take_held(held: Rows, w: Row) -> int:
     """A free row for a held segment, -1 when there is none."""
-    k = ctl[c.C_FREE_HELD]
+    k = w[c.C_FREE_HELD]
     if k >= 0:
-        ctl[c.C_FREE_HELD] = held[k, c.H_NEXT]
+        w[c.C_FREE_HELD] = held[k, c.H_NEXT]
     return int(k)
 
 
 @kernel()
-def drop_held(k: int, held: Rows, after: Row, ctl: Row) -> int:
+def drop_held(k: int, held: Rows, after: Row, w: Row) -> int:
     """Give a held segment and its bytes back; returns the next one of its list."""
     following = held[k, c.H_NEXT]
-    release(held[k, c.H_CHUNK], after, ctl)
-    held[k, c.H_NEXT] = ctl[c.C_FREE_HELD]
-    ctl[c.C_FREE_HELD] = k
+    release(held[k, c.H_CHUNK], after, w)
+    held[k, c.H_NEXT] = w[c.C_FREE_HELD]
+    w[c.C_FREE_HELD] = k
     return int(following)

@@ -35,11 +35,11 @@ def after(a: int, b: int) -> int:
 
 
 @kernel()
-def forget_left(flow: Rows, k: int, base: int, links: Row, ctl: Row, stats: Row) -> int:
+def forget_left(flow: Rows, k: int, base: int, links: Row, w: Row) -> int:
     """Drop the bytes of a PDU that will not be completed."""
     if flow[k, base + c.D_LEFT] >= 0:
-        stats[n.N_INCOMPLETE] += flow[k, base + c.D_LEFT_LEN]
-        slab.release(flow[k, base + c.D_LEFT], links, ctl)
+        w[n.N_INCOMPLETE] += flow[k, base + c.D_LEFT_LEN]
+        slab.release(flow[k, base + c.D_LEFT], links, w)
         flow[k, base + c.D_LEFT] = -1
         flow[k, base + c.D_LEFT_TAIL] = -1
         flow[k, base + c.D_LEFT_LEN] = 0
@@ -48,14 +48,14 @@ def forget_left(flow: Rows, k: int, base: int, links: Row, ctl: Row, stats: Row)
 
 
 @kernel()
-def forget_direction(flow: Rows, k: int, direction: int, held: Rows, links: Row, ctl: Row, stats: Row) -> int:
+def forget_direction(flow: Rows, k: int, direction: int, held: Rows, links: Row, w: Row) -> int:
     """Start a direction afresh: nothing kept, position unknown."""
     base = c.F_DIR + direction * c.DIRECTION
-    forget_left(flow, k, base, links, ctl, stats)
+    forget_left(flow, k, base, links, w)
     h = flow[k, base + c.D_HELD]
     while h >= 0:
-        stats[n.N_HELD_LOST] += held[h, c.H_LEN]
-        h = slab.drop_held(h, held, links, ctl)
+        w[n.N_HELD_LOST] += held[h, c.H_LEN]
+        h = slab.drop_held(h, held, links, w)
     for column in range(c.DIRECTION):
         flow[k, base + column] = 0
     flow[k, base + c.D_NEXT] = -1
@@ -67,17 +67,17 @@ def forget_direction(flow: Rows, k: int, direction: int, held: Rows, links: Row,
 
 
 @kernel()
-def open_connection(seg: Row, flow: Rows, k: int, held: Rows, links: Row, ctl: Row, stats: Row) -> int:
+def open_connection(w: Row, flow: Rows, k: int, held: Rows, links: Row) -> int:
     """SYN: the sender's numbering starts; a number other than the expected one is a new connection."""
-    direction = seg[c.G_DIR]
+    direction = w[c.G_DIR]
     base = c.F_DIR + direction * c.DIRECTION
-    first = (seg[c.G_SEQ] + 1) & 0xFFFFFFFF
+    first = (w[c.G_SEQ] + 1) & 0xFFFFFFFF
     known = flow[k, base + c.D_NEXT]
-    answered = (seg[c.G_TCP] & ACK) != 0
+    answered = (w[c.G_TCP] & ACK) != 0
     if known >= 0 and not 0 <= after(known, first) < _SAME:
-        forget_direction(flow, k, direction, held, links, ctl, stats)
+        forget_direction(flow, k, direction, held, links, w)
         if not answered:
-            forget_direction(flow, k, 1 - direction, held, links, ctl, stats)
+            forget_direction(flow, k, 1 - direction, held, links, w)
             flow[k, c.F_CONNECTION] += 1
             flow[k, c.F_PENDING] = -1
             flow[k, c.F_N_PENDING] = 0
@@ -89,7 +89,7 @@ def open_connection(seg: Row, flow: Rows, k: int, held: Rows, links: Row, ctl: R
         flow[k, base + c.D_NEXT] = first
     client = 1 - direction if answered else direction
     if flow[k, c.F_CLIENT_HOW] != c.HOW_SYN or flow[k, c.F_CLIENT] != client:
-        set_client(flow, k, client, c.HOW_SYN, ctl)
+        set_client(flow, k, client, c.HOW_SYN, w)
     return 0
 
 
@@ -111,15 +111,13 @@ def _differs(data: Bytes, at: int, h: int, skip: int, size: int, held: Rows, chu
 
 
 @kernel()
-def hold(
-    data: Bytes, seg: Row, flow: Rows, k: int, held: Rows, chunks: Chunks, links: Row, holes: Rows, ctl: Row, stats: Row
-) -> int:
+def hold(data: Bytes, w: Row, flow: Rows, k: int, held: Rows, chunks: Chunks, links: Row, holes: Rows) -> int:
     """Keep a segment that lies behind a hole, in the order of sequence numbers.
 
     Bytes that are already held stay as they came first; the new segment is kept only where it is not covered.
     """
-    base = c.F_DIR + seg[c.G_DIR] * c.DIRECTION
-    sequence, size, at = seg[c.G_SEQ], seg[c.G_LEN], seg[c.G_OFF]
+    base = c.F_DIR + w[c.G_DIR] * c.DIRECTION
+    sequence, size, at = w[c.G_SEQ], w[c.G_LEN], w[c.G_OFF]
     before = np.int64(-1)
     here = flow[k, base + c.D_HELD]
     while here >= 0 and after(held[here, c.H_SEQ], sequence) <= 0:
@@ -127,10 +125,10 @@ def hold(
         if overlap > 0:
             same = min(overlap, size)
             if _differs(data, at, here, held[here, c.H_LEN] - overlap, same, held, chunks, links):
-                stats[n.N_DIFFERS] += 1
+                w[n.N_DIFFERS] += 1
                 held[here, c.H_ANOMALY] |= _DIFFERS
             if overlap >= size:
-                stats[n.N_COPY] += 1
+                w[n.N_COPY] += 1
                 return 0
             sequence = (sequence + overlap) & 0xFFFFFFFF
             at += overlap
@@ -141,61 +139,61 @@ def hold(
         into = after(sequence + size, held[here, c.H_SEQ])
         if into > 0:
             if _differs(data, at + size - into, here, 0, min(into, held[here, c.H_LEN]), held, chunks, links):
-                stats[n.N_DIFFERS] += 1
+                w[n.N_DIFFERS] += 1
                 held[here, c.H_ANOMALY] |= _DIFFERS
             size -= into
             if size <= 0:
-                stats[n.N_COPY] += 1
+                w[n.N_COPY] += 1
                 return 0
-    row = slab.take_held(held, ctl)
+    row = slab.take_held(held, w)
     head = np.int64(-2)
     if row >= 0:
-        head = slab.append(data, at, size, -1, -1, 0, chunks, links, ctl)
+        head = slab.append(data, at, size, -1, -1, 0, chunks, links, w)
     if head == -2:
         if row >= 0:
-            held[row, c.H_NEXT] = ctl[c.C_FREE_HELD]
-            ctl[c.C_FREE_HELD] = row
-        stats[n.N_HELD_LOST] += size
+            held[row, c.H_NEXT] = w[c.C_FREE_HELD]
+            w[c.C_FREE_HELD] = row
+        w[n.N_HELD_LOST] += size
         return -1
-    stats[n.N_REORDERED] += 1
+    w[n.N_REORDERED] += 1
     held[row, c.H_SEQ] = sequence
     held[row, c.H_LEN] = size
     held[row, c.H_CHUNK] = head
-    held[row, c.H_TS] = seg[c.G_TS]
-    held[row, c.H_PACKET] = seg[c.G_PACKET]
-    held[row, c.H_SMAC] = seg[c.G_SMAC]
-    held[row, c.H_DMAC] = seg[c.G_DMAC]
-    held[row, c.H_VLAN] = seg[c.G_VLAN]
-    held[row, c.H_ANOMALY] = seg[c.G_ANOMALY]
-    held[row, c.H_MISSING] = seg[c.G_MISSING]
+    held[row, c.H_TS] = w[c.G_TS]
+    held[row, c.H_PACKET] = w[c.G_PACKET]
+    held[row, c.H_SMAC] = w[c.G_SMAC]
+    held[row, c.H_DMAC] = w[c.G_DMAC]
+    held[row, c.H_VLAN] = w[c.G_VLAN]
+    held[row, c.H_ANOMALY] = w[c.G_ANOMALY]
+    held[row, c.H_MISSING] = w[c.G_MISSING]
     held[row, c.H_NEXT] = here
     if before >= 0:
         held[before, c.H_NEXT] = row
     else:
         flow[k, base + c.D_HELD] = row
     if flow[k, base + c.D_N_HELD] == 0:
-        flow[k, base + c.D_HOLE_TS] = seg[c.G_TS]
-        slot = ctl[c.C_HOLE_TAIL] % c.HOLES
+        flow[k, base + c.D_HOLE_TS] = w[c.G_TS]
+        slot = w[c.C_HOLE_TAIL] % c.HOLES
         holes[slot, 0] = k
-        holes[slot, 1] = seg[c.G_DIR]
-        holes[slot, 2] = seg[c.G_TS]
-        ctl[c.C_HOLE_TAIL] += 1
+        holes[slot, 1] = w[c.G_DIR]
+        holes[slot, 2] = w[c.G_TS]
+        w[c.C_HOLE_TAIL] += 1
     flow[k, base + c.D_N_HELD] += 1
     flow[k, base + c.D_HELD_BYTES] += size
     return 0
 
 
 @kernel()
-def give_up_hole(flow: Rows, k: int, direction: int, held: Rows, links: Row, ctl: Row, stats: Row) -> int:
+def give_up_hole(flow: Rows, k: int, direction: int, held: Rows, links: Row, w: Row) -> int:
     """Go on behind the hole: its size becomes `gap_bytes` of the next record of this direction."""
     base = c.F_DIR + direction * c.DIRECTION
     first = flow[k, base + c.D_HELD]
     if first < 0:
         return 0
     hole = max(0, after(held[first, c.H_SEQ], flow[k, base + c.D_NEXT]))
-    stats[n.N_HOLE] += 1
-    stats[n.N_HOLE_BYTES] += hole
-    forget_left(flow, k, base, links, ctl, stats)
+    w[n.N_HOLE] += 1
+    w[n.N_HOLE_BYTES] += hole
+    forget_left(flow, k, base, links, w)
     flow[k, base + c.D_GAP] += hole
     flow[k, base + c.D_NEXT] = held[first, c.H_SEQ]
     return 1
@@ -214,43 +212,41 @@ def hole_is_lost(flow: Rows, k: int, direction: int, held: Rows) -> bool:
     return bool(flow[k, base + c.D_N_HELD] >= 3 and acked >= 0 and after(acked, held[first, c.H_SEQ]) >= 0)
 
 
-@kernel()
-def accept(
-    data: Bytes, seg: Row, flow: Rows, k: int, held: Rows, chunks: Chunks, links: Row, holes: Rows, ctl: Row, stats: Row
-) -> int:
+@kernel(inline=True)
+def accept(data: Bytes, w: Row, flow: Rows, k: int, held: Rows, chunks: Chunks, links: Row, holes: Rows) -> int:
     """Judge a TCP segment with payload: DELIVER (G_OFF and G_LEN trimmed to what is new), or NOTHING yet."""
-    base = c.F_DIR + seg[c.G_DIR] * c.DIRECTION
+    base = c.F_DIR + w[c.G_DIR] * c.DIRECTION
     expected = flow[k, base + c.D_NEXT]
     if expected < 0:
-        expected = seg[c.G_SEQ]
+        expected = w[c.G_SEQ]
         flow[k, base + c.D_NEXT] = expected
         flow[k, base + c.D_FLAGS] |= c.DIR_MIDSTREAM
-    distance = after(seg[c.G_SEQ], expected)
-    size = seg[c.G_LEN]
+    distance = after(w[c.G_SEQ], expected)
+    size = w[c.G_LEN]
     if abs(distance) > _FAR:
-        forget_direction(flow, k, seg[c.G_DIR], held, links, ctl, stats)
-        flow[k, base + c.D_NEXT] = seg[c.G_SEQ]
+        forget_direction(flow, k, w[c.G_DIR], held, links, w)
+        flow[k, base + c.D_NEXT] = w[c.G_SEQ]
         flow[k, base + c.D_FLAGS] |= c.DIR_RESYNC
         distance = 0
     if distance > 0:
         flow[k, base + c.D_FLAGS] |= c.DIR_REORDERED
-        hold(data, seg, flow, k, held, chunks, links, holes, ctl, stats)
+        hold(data, w, flow, k, held, chunks, links, holes)
         return NOTHING
     if distance < 0:
         if distance + size <= 0:
-            stats[n.N_COPY] += 1
+            w[n.N_COPY] += 1
             return NOTHING
-        stats[n.N_OVERLAP] += 1
-        seg[c.G_OFF] -= distance
-        seg[c.G_LEN] = size + distance
-        seg[c.G_SEQ] = flow[k, base + c.D_NEXT]
-    flow[k, base + c.D_NEXT] = (seg[c.G_SEQ] + seg[c.G_LEN] + seg[c.G_MISSING]) & 0xFFFFFFFF
+        w[n.N_OVERLAP] += 1
+        w[c.G_OFF] -= distance
+        w[c.G_LEN] = size + distance
+        w[c.G_SEQ] = flow[k, base + c.D_NEXT]
+    flow[k, base + c.D_NEXT] = (w[c.G_SEQ] + w[c.G_LEN] + w[c.G_MISSING]) & 0xFFFFFFFF
     return DELIVER
 
 
 @kernel()
 def next_held(
-    seg: Row,
+    w: Row,
     flow: Rows,
     k: int,
     direction: int,
@@ -259,8 +255,6 @@ def next_held(
     links: Row,
     out: Bytes,
     at: int,
-    ctl: Row,
-    stats: Row,
 ) -> int:
     """Copy the next held segment that is in order to out[at:]; its bytes, or 0 when there is none.
 
@@ -280,17 +274,17 @@ def next_held(
             slab.load(held[h, c.H_CHUNK], size, chunks, links, out, at)
             for i in range(fresh):
                 out[at + i] = out[at + i - distance]
-            seg[c.G_TS] = held[h, c.H_TS]
-            seg[c.G_PACKET] = held[h, c.H_PACKET]
-            seg[c.G_SMAC] = held[h, c.H_SMAC]
-            seg[c.G_DMAC] = held[h, c.H_DMAC]
-            seg[c.G_VLAN] = held[h, c.H_VLAN]
-            seg[c.G_ANOMALY] = held[h, c.H_ANOMALY]
-            seg[c.G_MISSING] = held[h, c.H_MISSING]
+            w[c.G_TS] = held[h, c.H_TS]
+            w[c.G_PACKET] = held[h, c.H_PACKET]
+            w[c.G_SMAC] = held[h, c.H_SMAC]
+            w[c.G_DMAC] = held[h, c.H_DMAC]
+            w[c.G_VLAN] = held[h, c.H_VLAN]
+            w[c.G_ANOMALY] = held[h, c.H_ANOMALY]
+            w[c.G_MISSING] = held[h, c.H_MISSING]
             flow[k, base + c.D_NEXT] = (flow[k, base + c.D_NEXT] + fresh + held[h, c.H_MISSING]) & 0xFFFFFFFF
         else:
-            stats[n.N_COPY] += 1
-        flow[k, base + c.D_HELD] = slab.drop_held(h, held, links, ctl)
+            w[n.N_COPY] += 1
+        flow[k, base + c.D_HELD] = slab.drop_held(h, held, links, w)
         flow[k, base + c.D_N_HELD] -= 1
         flow[k, base + c.D_HELD_BYTES] -= size
         if fresh > 0:

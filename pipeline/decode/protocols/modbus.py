@@ -139,58 +139,58 @@ def _crc_holds(data: Bytes, at: int, end: int) -> bool:
 
 
 @kernel()
-def _frame_rtu(data: Bytes, at: int, end: int, context: Row) -> int:
+def _frame_rtu(data: Bytes, at: int, end: int, w: Row) -> int:
     """Length of the RTU frame at `at`, -1 where no checksum holds."""
     size = end - at
     if size < 4:
-        return 0 if context[c.X_STATE] == RTU else -1
-    for sender in (context[c.X_SENDER_IS_CLIENT], 1 - context[c.X_SENDER_IS_CLIENT]):
+        return 0 if w[c.X_STATE] == RTU else -1
+    for sender in (w[c.X_SENDER_IS_CLIENT], 1 - w[c.X_SENDER_IS_CLIENT]):
         length = rtu_length(data, at, end, sender)
         if 4 <= length <= size and _crc_holds(data, at, at + length):
             return length
     if size <= _RTU_LONGEST and _crc_holds(data, at, end):
         return size
-    if context[c.X_STATE] != RTU:
+    if w[c.X_STATE] != RTU:
         return -1
-    length = rtu_length(data, at, end, context[c.X_SENDER_IS_CLIENT])
+    length = rtu_length(data, at, end, w[c.X_SENDER_IS_CLIENT])
     return length if 4 <= length <= _RTU_LONGEST else min(size, _RTU_LONGEST)
 
 
 @kernel()
-def _shape_rtu(data: Bytes, at: int, end: int, context: Row) -> int:
+def _shape_rtu(data: Bytes, at: int, end: int, w: Row) -> int:
     """RTU frame on an unknown port: checksum and the shape of a public function must both hold."""
-    length = _frame_rtu(data, at, end, context)
+    length = _frame_rtu(data, at, end, w)
     if length >= 8 and looks_right(data, at + 1, at + length - 2):
         return length
     return -1
 
 
 @kernel(FRAME)
-def frame(data: Bytes, at: int, end: int, context: Row) -> int:
+def frame(data: Bytes, at: int, end: int, w: Row) -> int:
     """Length of the PDU that starts at `at`, 0 when more bytes are needed to know, -1 when this is no Modbus.
 
     A wrong length field takes the rest of the segment with it: the PDU is kept as malformed, and the next segment
     starts afresh.
     """
     size = end - at
-    if context[c.X_STATE] == RTU:
-        return int(_frame_rtu(data, at, end, context))
+    if w[c.X_STATE] == RTU:
+        return int(_frame_rtu(data, at, end, w))
     if size < 8:
-        if context[c.X_STRICT]:
-            return int(_frame_rtu(data, at, end, context))
+        if w[c.X_STRICT]:
+            return int(_frame_rtu(data, at, end, w))
         wrong = size >= 4 and be16(data, at + 2) != 0
         return -1 if wrong else 0
     identifier = be16(data, at + 2)
     length = be16(data, at + 4)
     exact = 6 + length == size and 2 <= length <= _LONGEST
-    if context[c.X_STRICT]:
+    if w[c.X_STRICT]:
         if identifier == 0 and 2 <= length <= _LONGEST and 6 + length <= size and looks_right(data, at + 7, at + 6 + length):  # fmt: skip # noqa: E501
             return 6 + length
-        return _shape_rtu(data, at, end, context)
-    if identifier == 0 and (exact or context[c.X_STATE] == MBAP) and 2 <= length <= _LONGEST:
+        return _shape_rtu(data, at, end, w)
+    if identifier == 0 and (exact or w[c.X_STATE] == MBAP) and 2 <= length <= _LONGEST:
         return 6 + length
-    if context[c.X_STATE] == UNKNOWN_FRAMING and size <= _RTU_LONGEST and _frame_rtu(data, at, end, context) > 0:
-        return int(_frame_rtu(data, at, end, context))
+    if w[c.X_STATE] == UNKNOWN_FRAMING and size <= _RTU_LONGEST and _frame_rtu(data, at, end, w) > 0:
+        return int(_frame_rtu(data, at, end, w))
     if identifier == 0:
         return 6 + length if 2 <= length <= _LONGEST else size
     if exact and is_public(u8(data, at + 7) & 0x7F):
@@ -199,38 +199,35 @@ def frame(data: Bytes, at: int, end: int, context: Row) -> int:
 
 
 @kernel(HEAD)
-def head(data: Bytes, at: int, size: int, context: Row, s: Row) -> int:
-    """Fill role, pairing key, transaction and unit of the PDU data[at:at + size]; the framing goes into the context."""
-    if context[c.X_STATE] == UNKNOWN_FRAMING:
-        mbap = size >= 8 and be16(data, at + 2) == 0
-        if mbap and 6 + be16(data, at + 4) != size and _crc_holds(data, at, at + size):
-            mbap = False
-        if not mbap and (size < 8 or 6 + be16(data, at + 4) != size):
-            context[c.X_STATE] = RTU
-        else:
-            context[c.X_STATE] = MBAP
-    if context[c.X_STATE] == RTU:
-        s[c.S_FLAGS] = _RTU_FLAG
-        s[c.S_UNIT] = u8(data, at)
-        s[c.S_KEY] = s[c.S_UNIT]
+def head(data: Bytes, at: int, size: int, w: Row) -> int:
+    """Fill role, pairing key, unit and function of the PDU data[at:at + size]; the framing goes into X_STATE."""
+    if w[c.X_STATE] == UNKNOWN_FRAMING:
+        exact = size >= 8 and be16(data, at + 2) == 0 and 6 + be16(data, at + 4) == size
+        w[c.X_STATE] = RTU if not exact and _crc_holds(data, at, at + size) else MBAP
+    if w[c.X_STATE] == RTU:
+        w[c.S_FLAGS] = _RTU_FLAG
+        w[c.S_UNIT] = u8(data, at)
+        w[c.S_KEY] = w[c.S_UNIT]
+        w[c.S_FUNC] = u8(data, at + 1) & 0x7F if size >= 2 else 0
         if not _crc_holds(data, at, at + size):
-            s[c.S_ANOMALY] |= _BAD_CRC
-        if s[c.S_UNIT] == 0:
-            s[c.S_FLAGS] |= _BROADCAST
-        s[c.S_ROLE] = role_of(data, at + 1, at + size - 2) if size >= 4 else 0
+            w[c.S_ANOMALY] |= _BAD_CRC
+        if w[c.S_UNIT] == 0:
+            w[c.S_FLAGS] |= _BROADCAST
+        w[c.S_ROLE] = role_of(data, at + 1, at + size - 2) if size >= 4 else 0
         return 0
-    s[c.S_TXN] = be16(data, at) if size >= 2 else 0
-    s[c.S_UNIT] = u8(data, at + 6) if size >= 7 else 0
-    s[c.S_KEY] = (s[c.S_TXN] << 8) | s[c.S_UNIT]
+    w[c.S_TXN] = be16(data, at) if size >= 2 else 0
+    w[c.S_UNIT] = u8(data, at + 6) if size >= 7 else 0
+    w[c.S_KEY] = (w[c.S_TXN] << 8) | w[c.S_UNIT]
     if size < 8:
-        s[c.S_ANOMALY] |= _LENGTH
+        w[c.S_ANOMALY] |= _LENGTH
         return 0
+    w[c.S_FUNC] = u8(data, at + 7) & 0x7F
     if be16(data, at + 2) != 0:
-        s[c.S_ANOMALY] |= _BAD_ID
+        w[c.S_ANOMALY] |= _BAD_ID
     length = be16(data, at + 4)
     if 6 + length != size:
-        s[c.S_ANOMALY] |= _OVERSIZE | _LENGTH if length > _LONGEST else _LENGTH
-    s[c.S_ROLE] = role_of(data, at + 7, at + size)
+        w[c.S_ANOMALY] |= _OVERSIZE | _LENGTH if length > _LONGEST else _LENGTH
+    w[c.S_ROLE] = role_of(data, at + 7, at + size)
     return 0
 
 

@@ -145,393 +145,393 @@ def space_of(function: int) -> int:
 
 
 @kernel()
-def _address(s: Row, addr: int, count: int, most: int) -> int:
+def _address(w: Row, addr: int, count: int, most: int) -> int:
     """Note what is addressed; quantities beyond the specification's limit are malformed."""
-    s[c.S_ADDR] = addr
-    s[c.S_COUNT] = count
+    w[c.S_ADDR] = addr
+    w[c.S_COUNT] = count
     if count < 1 or count > most:
-        s[c.S_ANOMALY] |= _BAD_COUNT
+        w[c.S_ANOMALY] |= _BAD_COUNT
     if addr + count > 65536:
-        s[c.S_ANOMALY] |= _OVERFLOW
+        w[c.S_ANOMALY] |= _OVERFLOW
     return 0
 
 
 @kernel()
-def _request_groups(data: Bytes, at: int, end: int, s: Row, runs: Rows, writes: bool) -> int:
+def _request_groups(data: Bytes, at: int, end: int, w: Row, writes: bool) -> int:
     """File record groups (6.14, 6.15): the first goes into the record, all into the extras of the request."""
     size = u8(data, at)
     if at + 1 + size != end:
-        s[c.S_ANOMALY] |= _BAD_LENGTH
+        w[c.S_ANOMALY] |= _BAD_LENGTH
     at += 1
     k = 0
     total = 0
     while at + 7 <= end:
         file, record, count = be16(data, at + 1), be16(data, at + 3), be16(data, at + 5)
         if u8(data, at) != 6:
-            s[c.S_ANOMALY] |= _BAD_VALUE
+            w[c.S_ANOMALY] |= _BAD_VALUE
         if k == 0:
-            s[c.S_ADDR_SUB] = file
-            s[c.S_ADDR] = record
+            w[c.S_ADDR_SUB] = file
+            w[c.S_ADDR] = record
         if k < _GROUPS:
-            s[c.S_EXTRA + k] = (file << 32) | (record << 16) | count
+            w[c.S_EXTRA + k] = (file << 32) | (record << 16) | count
         total += count
         at += 7
         k += 1
         if writes:
             there = min(count, (end - at) // 2)
             if there < count:
-                s[c.S_ANOMALY] |= _BAD_LENGTH
-            direction = _WRITTEN if s[c.S_KIND] == _REQUEST else _ECHO
-            run = add_run(s, runs, _FILE, record, there, c.ENC_U16BE, at, direction, 0)
+                w[c.S_ANOMALY] |= _BAD_LENGTH
+            direction = _WRITTEN if w[c.S_KIND] == _REQUEST else _ECHO
+            run = add_run(w, _FILE, record, there, c.ENC_U16BE, at, direction, 0)
             if run >= 0:
-                runs[run, c.N_ADDR_SUB] = file
+                w[c.RUNS_AT + run * c.RUN + c.N_ADDR_SUB] = file
             at += 2 * there
     if at != end:
-        s[c.S_ANOMALY] |= _BAD_LENGTH
-    s[c.S_COUNT] = total
+        w[c.S_ANOMALY] |= _BAD_LENGTH
+    w[c.S_COUNT] = total
     return k
 
 
 @kernel()
-def _request(data: Bytes, at: int, end: int, s: Row, runs: Rows) -> int:
+def _request(data: Bytes, at: int, end: int, w: Row) -> int:
     """Body of a request; data[at] is the first byte behind the function code."""
-    function = s[c.S_FUNC]
+    function = w[c.S_FUNC]
     size = end - at
     if function <= 4 and function >= 1:
         if size != 4:
-            s[c.S_ANOMALY] |= _BAD_LENGTH
+            w[c.S_ANOMALY] |= _BAD_LENGTH
         if size >= 4:
-            _address(s, be16(data, at), be16(data, at + 2), 2000 if function <= 2 else 125)
+            _address(w, be16(data, at), be16(data, at + 2), 2000 if function <= 2 else 125)
     elif function == 5 or function == 6:
-        _single(data, at, size, s, runs, _WRITTEN)
+        _single(data, at, size, w, _WRITTEN)
     elif function == 15 or function == 16:
         if size < 5:
-            s[c.S_ANOMALY] |= _BAD_LENGTH
+            w[c.S_ANOMALY] |= _BAD_LENGTH
             return 0
         count = be16(data, at + 2)
-        _address(s, be16(data, at), count, 1968 if function == 15 else 123)
-        _values(data, at + 4, end, s, runs, s[c.S_ADDR], count, function == 15, _WRITTEN, 0)
+        _address(w, be16(data, at), count, 1968 if function == 15 else 123)
+        _values(data, at + 4, end, w, w[c.S_ADDR], count, function == 15, _WRITTEN, 0)
     elif function == 8:
         if size < 4 or size % 2 != 0:
-            s[c.S_ANOMALY] |= _BAD_LENGTH
-        s[c.S_COUNT] = max(0, (size - 2) // 2)
-        add_run(s, runs, _DIAGNOSTIC, s[c.S_SUBFUNC], (size - 2) // 2, c.ENC_U16BE, at + 2, _WRITTEN, 0)
+            w[c.S_ANOMALY] |= _BAD_LENGTH
+        w[c.S_COUNT] = max(0, (size - 2) // 2)
+        add_run(w, _DIAGNOSTIC, w[c.S_SUBFUNC], (size - 2) // 2, c.ENC_U16BE, at + 2, _WRITTEN, 0)
     elif function == 20 or function == 21:
         if size < 1:
-            s[c.S_ANOMALY] |= _BAD_LENGTH
+            w[c.S_ANOMALY] |= _BAD_LENGTH
             return 0
-        _request_groups(data, at, end, s, runs, function == 21)
+        _request_groups(data, at, end, w, function == 21)
     elif function == 22:
-        _mask(data, at, size, s, runs, _WRITTEN)
+        _mask(data, at, size, w, _WRITTEN)
     elif function == 23:
         if size < 9:
-            s[c.S_ANOMALY] |= _BAD_LENGTH
+            w[c.S_ANOMALY] |= _BAD_LENGTH
             return 0
-        _address(s, be16(data, at), be16(data, at + 2), 125)
+        _address(w, be16(data, at), be16(data, at + 2), 125)
         count = be16(data, at + 6)
         if count < 1 or count > 121:
-            s[c.S_ANOMALY] |= _BAD_COUNT
-        _values(data, at + 8, end, s, runs, be16(data, at + 4), count, False, _WRITTEN, 0)
+            w[c.S_ANOMALY] |= _BAD_COUNT
+        _values(data, at + 8, end, w, be16(data, at + 4), count, False, _WRITTEN, 0)
     elif function == 24:
         if size != 2:
-            s[c.S_ANOMALY] |= _BAD_LENGTH
+            w[c.S_ANOMALY] |= _BAD_LENGTH
         if size >= 2:
-            s[c.S_ADDR] = be16(data, at)
+            w[c.S_ADDR] = be16(data, at)
     elif function == 43:
-        if s[c.S_SUBFUNC] == 14:
+        if w[c.S_SUBFUNC] == 14:
             if size != 3:
-                s[c.S_ANOMALY] |= _BAD_LENGTH
+                w[c.S_ANOMALY] |= _BAD_LENGTH
             if size >= 3:
-                s[c.S_ADDR] = u8(data, at + 2)
-                s[c.S_ADDR_SUB] = u8(data, at + 1)
+                w[c.S_ADDR] = u8(data, at + 2)
+                w[c.S_ADDR_SUB] = u8(data, at + 1)
         else:
-            _raw(s, runs, at, size, _WRITTEN)
+            _raw(w, at, size, _WRITTEN)
     elif function == 7 or function == 11 or function == 12 or function == 17:
         if size != 0:
-            s[c.S_ANOMALY] |= _BAD_LENGTH
+            w[c.S_ANOMALY] |= _BAD_LENGTH
     else:
-        _raw(s, runs, at, size, _WRITTEN)
+        _raw(w, at, size, _WRITTEN)
     return 0
 
 
 @kernel()
-def _raw(s: Row, runs: Rows, at: int, size: int, direction: int) -> int:
+def _raw(w: Row, at: int, size: int, direction: int) -> int:
     """Bytes without a meaning here, kept as one point of their content."""
     if size > 0:
-        run = add_run(s, runs, 0, s[c.S_FUNC], 1, c.ENC_BYTES, at, direction, 0)
+        run = add_run(w, 0, w[c.S_FUNC], 1, c.ENC_BYTES, at, direction, 0)
         if run >= 0:
-            runs[run, c.N_LENGTH] = size
-            runs[run, c.N_ADDR_SUB] = s[c.S_SUBFUNC]
+            w[c.RUNS_AT + run * c.RUN + c.N_LENGTH] = size
+            w[c.RUNS_AT + run * c.RUN + c.N_ADDR_SUB] = w[c.S_SUBFUNC]
     return 0
 
 
 @kernel()
-def _single(data: Bytes, at: int, size: int, s: Row, runs: Rows, direction: int) -> int:
+def _single(data: Bytes, at: int, size: int, w: Row, direction: int) -> int:
     """Address and value of functions 5 and 6, in a request or its echo (6.5, 6.6)."""
     if size != 4:
-        s[c.S_ANOMALY] |= _BAD_LENGTH
+        w[c.S_ANOMALY] |= _BAD_LENGTH
     if size < 4:
         return 0
-    s[c.S_ADDR] = be16(data, at)
-    s[c.S_COUNT] = 1
-    s[c.S_EXTRA] = be16(data, at + 2)
-    if s[c.S_FUNC] == 5:
-        if s[c.S_EXTRA] != 0 and s[c.S_EXTRA] != 0xFF00:
-            s[c.S_ANOMALY] |= _BAD_VALUE
-        add_run(s, runs, _COIL, s[c.S_ADDR], 1, c.ENC_BOOL_FF00, at + 2, direction, 0)
+    w[c.S_ADDR] = be16(data, at)
+    w[c.S_COUNT] = 1
+    w[c.S_EXTRA] = be16(data, at + 2)
+    if w[c.S_FUNC] == 5:
+        if w[c.S_EXTRA] != 0 and w[c.S_EXTRA] != 0xFF00:
+            w[c.S_ANOMALY] |= _BAD_VALUE
+        add_run(w, _COIL, w[c.S_ADDR], 1, c.ENC_BOOL_FF00, at + 2, direction, 0)
     else:
-        add_run(s, runs, _HOLDING, s[c.S_ADDR], 1, c.ENC_U16BE, at + 2, direction, 0)
+        add_run(w, _HOLDING, w[c.S_ADDR], 1, c.ENC_U16BE, at + 2, direction, 0)
     return 0
 
 
 @kernel()
-def _mask(data: Bytes, at: int, size: int, s: Row, runs: Rows, direction: int) -> int:
+def _mask(data: Bytes, at: int, size: int, w: Row, direction: int) -> int:
     """AND and OR masks of function 22 (6.16)."""
     if size != 6:
-        s[c.S_ANOMALY] |= _BAD_LENGTH
+        w[c.S_ANOMALY] |= _BAD_LENGTH
     if size < 6:
         return 0
-    s[c.S_ADDR] = be16(data, at)
-    s[c.S_COUNT] = 1
-    s[c.S_EXTRA] = (be16(data, at + 2) << 16) | be16(data, at + 4)
+    w[c.S_ADDR] = be16(data, at)
+    w[c.S_COUNT] = 1
+    w[c.S_EXTRA] = (be16(data, at + 2) << 16) | be16(data, at + 4)
     for sub in range(2):
-        run = add_run(s, runs, _MASK, s[c.S_ADDR], 1, c.ENC_U16BE, at + 2 + 2 * sub, direction, 0)
+        run = add_run(w, _MASK, w[c.S_ADDR], 1, c.ENC_U16BE, at + 2 + 2 * sub, direction, 0)
         if run >= 0:
-            runs[run, c.N_ADDR_SUB] = sub
+            w[c.RUNS_AT + run * c.RUN + c.N_ADDR_SUB] = sub
     return 0
 
 
 @kernel()
 def _values(
-    data: Bytes, at: int, end: int, s: Row, runs: Rows, addr: int, count: int, bits: bool, direction: int, quality: int
+    data: Bytes, at: int, end: int, w: Row, addr: int, count: int, bits: bool, direction: int, quality: int
 ) -> int:
     """Byte count and values; `count` values were announced, -1 when unknown."""
     announced = u8(data, at)
     there = end - at - 1
     if announced != there:
-        s[c.S_ANOMALY] |= _BAD_LENGTH
+        w[c.S_ANOMALY] |= _BAD_LENGTH
     there = min(there, announced)
     if bits:
         if count >= 0 and (count + 7) // 8 != announced:
-            s[c.S_ANOMALY] |= _BAD_LENGTH if direction == _WRITTEN else _CONFLICT
+            w[c.S_ANOMALY] |= _BAD_LENGTH if direction == _WRITTEN else _CONFLICT
         number = min(count, 8 * there) if count >= 0 else 8 * there
-        add_run(s, runs, space_of(s[c.S_FUNC]), addr, number, c.ENC_BIT, at + 1, direction, quality)
+        add_run(w, space_of(w[c.S_FUNC]), addr, number, c.ENC_BIT, at + 1, direction, quality)
         return 0
     if announced % 2 != 0:
-        s[c.S_ANOMALY] |= _BAD_LENGTH
+        w[c.S_ANOMALY] |= _BAD_LENGTH
     if count >= 0 and 2 * count != announced:
-        s[c.S_ANOMALY] |= _BAD_LENGTH if direction == _WRITTEN else _CONFLICT
+        w[c.S_ANOMALY] |= _BAD_LENGTH if direction == _WRITTEN else _CONFLICT
     number = min(count, there // 2) if count >= 0 else there // 2
-    add_run(s, runs, space_of(s[c.S_FUNC]), addr, number, c.ENC_U16BE, at + 1, direction, quality)
+    add_run(w, space_of(w[c.S_FUNC]), addr, number, c.ENC_U16BE, at + 1, direction, quality)
     return 0
 
 
 @kernel()
-def _response(data: Bytes, at: int, end: int, s: Row, q: Row, runs: Rows) -> int:
+def _response(data: Bytes, at: int, end: int, w: Row) -> int:
     """Body of a response; what was asked stands in `q` where S_HAS_REQUEST says so."""
-    function = s[c.S_FUNC]
+    function = w[c.S_FUNC]
     size = end - at
-    known = s[c.S_HAS_REQUEST] == 1 and q[c.S_FUNC] == function
+    known = w[c.S_HAS_REQUEST] == 1 and w[c.ASKED + c.S_FUNC] == function
     quality = 0 if known else _UNKNOWN_ADDRESS
     if known:
-        s[c.S_ADDR] = q[c.S_ADDR]
-        s[c.S_COUNT] = q[c.S_COUNT]
-        s[c.S_ADDR_SUB] = q[c.S_ADDR_SUB]
+        w[c.S_ADDR] = w[c.ASKED + c.S_ADDR]
+        w[c.S_COUNT] = w[c.ASKED + c.S_COUNT]
+        w[c.S_ADDR_SUB] = w[c.ASKED + c.S_ADDR_SUB]
     if 1 <= function <= 4 or function == 23:
         if size < 1:
-            s[c.S_ANOMALY] |= _BAD_LENGTH
+            w[c.S_ANOMALY] |= _BAD_LENGTH
             return 0
-        count = s[c.S_COUNT] if known else -1
-        _values(data, at, end, s, runs, s[c.S_ADDR], count, function <= 2, _READ, quality)
+        count = w[c.S_COUNT] if known else -1
+        _values(data, at, end, w, w[c.S_ADDR], count, function <= 2, _READ, quality)
     elif function == 5 or function == 6:
-        _single(data, at, size, s, runs, _ECHO)
-        if known and (s[c.S_ADDR] != q[c.S_ADDR] or s[c.S_EXTRA] != q[c.S_EXTRA]):
-            s[c.S_ANOMALY] |= _CONFLICT
+        _single(data, at, size, w, _ECHO)
+        if known and (w[c.S_ADDR] != w[c.ASKED + c.S_ADDR] or w[c.S_EXTRA] != w[c.ASKED + c.S_EXTRA]):
+            w[c.S_ANOMALY] |= _CONFLICT
     elif function == 15 or function == 16:
         if size != 4:
-            s[c.S_ANOMALY] |= _BAD_LENGTH
+            w[c.S_ANOMALY] |= _BAD_LENGTH
         if size >= 4:
-            _address(s, be16(data, at), be16(data, at + 2), 1968 if function == 15 else 123)
-            if known and (s[c.S_ADDR] != q[c.S_ADDR] or s[c.S_COUNT] != q[c.S_COUNT]):
-                s[c.S_ANOMALY] |= _CONFLICT
+            _address(w, be16(data, at), be16(data, at + 2), 1968 if function == 15 else 123)
+            if known and (w[c.S_ADDR] != w[c.ASKED + c.S_ADDR] or w[c.S_COUNT] != w[c.ASKED + c.S_COUNT]):
+                w[c.S_ANOMALY] |= _CONFLICT
     elif function == 22:
-        _mask(data, at, size, s, runs, _ECHO)
-        if known and (s[c.S_ADDR] != q[c.S_ADDR] or s[c.S_EXTRA] != q[c.S_EXTRA]):
-            s[c.S_ANOMALY] |= _CONFLICT
+        _mask(data, at, size, w, _ECHO)
+        if known and (w[c.S_ADDR] != w[c.ASKED + c.S_ADDR] or w[c.S_EXTRA] != w[c.ASKED + c.S_EXTRA]):
+            w[c.S_ANOMALY] |= _CONFLICT
     elif function == 20:
-        _file_response(data, at, end, s, q, runs, known)
+        _file_response(data, at, end, w, known)
     elif function == 21:
         if size < 1:
-            s[c.S_ANOMALY] |= _BAD_LENGTH
+            w[c.S_ANOMALY] |= _BAD_LENGTH
             return 0
-        _request_groups(data, at, end, s, runs, True)
+        _request_groups(data, at, end, w, True)
     elif function == 7:
         if size != 1:
-            s[c.S_ANOMALY] |= _BAD_LENGTH
-        add_run(s, runs, _STATUS, 0, min(size, 1), c.ENC_U8, at, _READ, 0)
+            w[c.S_ANOMALY] |= _BAD_LENGTH
+        add_run(w, _STATUS, 0, min(size, 1), c.ENC_U8, at, _READ, 0)
     else:
-        _other_response(data, at, end, s, runs, quality)
+        _other_response(data, at, end, w, quality)
     return 0
 
 
 @kernel()
-def _other_response(data: Bytes, at: int, end: int, s: Row, runs: Rows, quality: int) -> int:
+def _other_response(data: Bytes, at: int, end: int, w: Row, quality: int) -> int:
     """Responses that need nothing of their request but the address it named."""
-    function = s[c.S_FUNC]
+    function = w[c.S_FUNC]
     size = end - at
     if function == 8:
         if size < 4 or size % 2 != 0:
-            s[c.S_ANOMALY] |= _BAD_LENGTH
-        s[c.S_COUNT] = max(0, (size - 2) // 2)
-        add_run(s, runs, _DIAGNOSTIC, s[c.S_SUBFUNC], (size - 2) // 2, c.ENC_U16BE, at + 2, _READ, 0)
+            w[c.S_ANOMALY] |= _BAD_LENGTH
+        w[c.S_COUNT] = max(0, (size - 2) // 2)
+        add_run(w, _DIAGNOSTIC, w[c.S_SUBFUNC], (size - 2) // 2, c.ENC_U16BE, at + 2, _READ, 0)
     elif function == 11:
         if size != 4:
-            s[c.S_ANOMALY] |= _BAD_LENGTH
-        add_run(s, runs, _EVENT, 0, min(2, size // 2), c.ENC_U16BE, at, _READ, 0)
+            w[c.S_ANOMALY] |= _BAD_LENGTH
+        add_run(w, _EVENT, 0, min(2, size // 2), c.ENC_U16BE, at, _READ, 0)
     elif function == 12:
         if size < 7 or size != 1 + u8(data, at):
-            s[c.S_ANOMALY] |= _BAD_LENGTH
+            w[c.S_ANOMALY] |= _BAD_LENGTH
         if size >= 7:
-            add_run(s, runs, _EVENT, 0, 3, c.ENC_U16BE, at + 1, _READ, 0)
-            add_run(s, runs, _EVENT, 16, size - 7, c.ENC_U8, at + 7, _READ, 0)
+            add_run(w, _EVENT, 0, 3, c.ENC_U16BE, at + 1, _READ, 0)
+            add_run(w, _EVENT, 16, size - 7, c.ENC_U8, at + 7, _READ, 0)
     elif function == 17:
         if size < 1 or size != 1 + u8(data, at):
-            s[c.S_ANOMALY] |= _BAD_LENGTH
+            w[c.S_ANOMALY] |= _BAD_LENGTH
         if size > 1:
-            run = add_run(s, runs, _SERVER, 0, 1, c.ENC_TEXT, at + 1, _READ, 0)
+            run = add_run(w, _SERVER, 0, 1, c.ENC_TEXT, at + 1, _READ, 0)
             if run >= 0:
-                runs[run, c.N_LENGTH] = size - 1
+                w[c.RUNS_AT + run * c.RUN + c.N_LENGTH] = size - 1
     elif function == 24:
         if size < 4 or be16(data, at) != size - 2 or be16(data, at + 2) > 31:
-            s[c.S_ANOMALY] |= _BAD_LENGTH
+            w[c.S_ANOMALY] |= _BAD_LENGTH
         if size >= 4:
-            s[c.S_COUNT] = be16(data, at + 2)
-            there = min(s[c.S_COUNT], (size - 4) // 2)
-            run = add_run(s, runs, _FIFO, 0, there, c.ENC_U16BE, at + 4, _READ, quality)
+            w[c.S_COUNT] = be16(data, at + 2)
+            there = min(w[c.S_COUNT], (size - 4) // 2)
+            run = add_run(w, _FIFO, 0, there, c.ENC_U16BE, at + 4, _READ, quality)
             if run >= 0:
-                runs[run, c.N_ADDR_SUB] = s[c.S_ADDR]
-    elif function == 43 and s[c.S_SUBFUNC] == 14:
-        _device_id(data, at, end, s, runs)
+                w[c.RUNS_AT + run * c.RUN + c.N_ADDR_SUB] = w[c.S_ADDR]
+    elif function == 43 and w[c.S_SUBFUNC] == 14:
+        _device_id(data, at, end, w)
     elif function == 90:
         if size >= 2 and u8(data, at + 1) == 0xFD:
-            s[c.S_STATUS] = 0xFD
-        _raw(s, runs, at, size, _READ)
+            w[c.S_STATUS] = 0xFD
+        _raw(w, at, size, _READ)
     else:
-        _raw(s, runs, at, size, _READ)
+        _raw(w, at, size, _READ)
     return 0
 
 
 @kernel()
-def _file_response(data: Bytes, at: int, end: int, s: Row, q: Row, runs: Rows, known: bool) -> int:
+def _file_response(data: Bytes, at: int, end: int, w: Row, known: bool) -> int:
     """Groups of a read file record response (6.14): each a length, the reference type 6, and the registers."""
     if at >= end or at + 1 + u8(data, at) != end:
-        s[c.S_ANOMALY] |= _BAD_LENGTH
+        w[c.S_ANOMALY] |= _BAD_LENGTH
     at += 1
     k = 0
     while at + 2 <= end:
         length = u8(data, at)
         if length < 1 or length % 2 != 1 or u8(data, at + 1) != 6:
-            s[c.S_ANOMALY] |= _BAD_LENGTH
+            w[c.S_ANOMALY] |= _BAD_LENGTH
             return 0
         there = min((length - 1) // 2, (end - at - 2) // 2)
         if known and k < _GROUPS:
-            group = q[c.S_EXTRA + k]
+            group = w[c.ASKED + c.S_EXTRA + k]
             if there != group & 0xFFFF:
-                s[c.S_ANOMALY] |= _CONFLICT
-            run = add_run(s, runs, _FILE, (group >> 16) & 0xFFFF, there, c.ENC_U16BE, at + 2, _READ, 0)
+                w[c.S_ANOMALY] |= _CONFLICT
+            run = add_run(w, _FILE, (group >> 16) & 0xFFFF, there, c.ENC_U16BE, at + 2, _READ, 0)
             if run >= 0:
-                runs[run, c.N_ADDR_SUB] = group >> 32
+                w[c.RUNS_AT + run * c.RUN + c.N_ADDR_SUB] = group >> 32
         else:
-            add_run(s, runs, _FILE, 0, there, c.ENC_U16BE, at + 2, _READ, _UNKNOWN_ADDRESS)
+            add_run(w, _FILE, 0, there, c.ENC_U16BE, at + 2, _READ, _UNKNOWN_ADDRESS)
         at += 1 + length
         k += 1
     if at != end:
-        s[c.S_ANOMALY] |= _BAD_LENGTH
+        w[c.S_ANOMALY] |= _BAD_LENGTH
     return 0
 
 
 @kernel()
-def _device_id(data: Bytes, at: int, end: int, s: Row, runs: Rows) -> int:
+def _device_id(data: Bytes, at: int, end: int, w: Row) -> int:
     """Objects of a read device identification response (6.21)."""
     if end - at < 6:
-        s[c.S_ANOMALY] |= _BAD_LENGTH
+        w[c.S_ANOMALY] |= _BAD_LENGTH
         return 0
-    s[c.S_ADDR_SUB] = u8(data, at + 1)
+    w[c.S_ADDR_SUB] = u8(data, at + 1)
     if u8(data, at + 3) == 0xFF:
-        s[c.S_FLAGS] |= _MORE_FOLLOWS
-    s[c.S_COUNT] = u8(data, at + 5)
+        w[c.S_FLAGS] |= _MORE_FOLLOWS
+    w[c.S_COUNT] = u8(data, at + 5)
     at += 6
-    for _ in range(s[c.S_COUNT]):
+    for _ in range(w[c.S_COUNT]):
         if at + 2 > end:
-            s[c.S_ANOMALY] |= _BAD_LENGTH
+            w[c.S_ANOMALY] |= _BAD_LENGTH
             return 0
         length = u8(data, at + 1)
         if at + 2 + length > end:
-            s[c.S_ANOMALY] |= _BAD_LENGTH
+            w[c.S_ANOMALY] |= _BAD_LENGTH
             length = end - at - 2
-        run = add_run(s, runs, _DEVICE, u8(data, at), 1, c.ENC_TEXT, at + 2, _READ, 0)
+        run = add_run(w, _DEVICE, u8(data, at), 1, c.ENC_TEXT, at + 2, _READ, 0)
         if run >= 0:
-            runs[run, c.N_LENGTH] = length
+            w[c.RUNS_AT + run * c.RUN + c.N_LENGTH] = length
         at += 2 + length
     if at != end:
-        s[c.S_ANOMALY] |= _BAD_LENGTH
+        w[c.S_ANOMALY] |= _BAD_LENGTH
     return 0
 
 
 @kernel()
-def _subfunction(data: Bytes, at: int, end: int, s: Row, q: Row) -> int:
+def _subfunction(data: Bytes, at: int, end: int, w: Row) -> int:
     """Sub-function of functions 8, 43 and 90; a UMAS answer and an exception take that of their request."""
-    function = s[c.S_FUNC]
-    request = s[c.S_KIND] == _REQUEST
-    if s[c.S_HAS_REQUEST] == 1 and q[c.S_FUNC] == function and (function == 90 or s[c.S_STATUS] != 0):
-        s[c.S_SUBFUNC] = q[c.S_SUBFUNC]
-    elif s[c.S_STATUS] != 0:
+    function = w[c.S_FUNC]
+    request = w[c.S_KIND] == _REQUEST
+    if w[c.S_HAS_REQUEST] == 1 and w[c.ASKED + c.S_FUNC] == function and (function == 90 or w[c.S_STATUS] != 0):
+        w[c.S_SUBFUNC] = w[c.ASKED + c.S_SUBFUNC]
+    elif w[c.S_STATUS] != 0:
         return 0
     elif function == 8 and at + 2 <= end:
-        s[c.S_SUBFUNC] = be16(data, at)
+        w[c.S_SUBFUNC] = be16(data, at)
     elif (function == 43 and at + 1 <= end) or (function == 90 and request and at + 2 <= end):
-        s[c.S_SUBFUNC] = u8(data, at if function == 43 else at + 1)
+        w[c.S_SUBFUNC] = u8(data, at if function == 43 else at + 1)
     elif function == 90 and at + 2 <= end:
-        s[c.S_SUBFUNC] = u8(data, at + 1)
+        w[c.S_SUBFUNC] = u8(data, at + 1)
     return 0
 
 
 @kernel(BODY)
-def body(data: Bytes, at: int, size: int, context: Row, s: Row, q: Row, runs: Rows) -> int:
+def body(data: Bytes, at: int, size: int, w: Row) -> int:
     """Fill the scratch and the runs of the PDU data[at:at + size]; S_KIND says which half it is."""
-    rtu = s[c.S_FLAGS] & _RTU_FLAG
+    rtu = w[c.S_FLAGS] & _RTU_FLAG
     start = at + (1 if rtu else 7)
     end = at + size - (2 if rtu else 0)
     if start >= end:
-        s[c.S_ANOMALY] |= _BAD_LENGTH
+        w[c.S_ANOMALY] |= _BAD_LENGTH
         return 0
     function = u8(data, start)
     start += 1
-    request = s[c.S_KIND] == _REQUEST
-    s[c.S_ASKS] = 0 if (s[c.S_UNIT] == 0 and rtu) else 1
-    s[c.S_FUNC] = function
+    request = w[c.S_KIND] == _REQUEST
+    w[c.S_ASKS] = 0 if (w[c.S_UNIT] == 0 and rtu) else 1
+    w[c.S_FUNC] = function
     if function >= 0x80:
         if request:
-            s[c.S_ANOMALY] |= _ROLE
+            w[c.S_ANOMALY] |= _ROLE
             return 0
-        s[c.S_FUNC] = function & 0x7F
+        w[c.S_FUNC] = function & 0x7F
         if end - start != 1:
-            s[c.S_ANOMALY] |= _BAD_LENGTH
-        s[c.S_STATUS] = u8(data, start) if start < end else 0
-    function = s[c.S_FUNC]
-    _subfunction(data, start, end, s, q)
-    s[c.S_OP] = op_of(function, s[c.S_SUBFUNC])
-    s[c.S_SPACE] = space_of(function)
+            w[c.S_ANOMALY] |= _BAD_LENGTH
+        w[c.S_STATUS] = u8(data, start) if start < end else 0
+    function = w[c.S_FUNC]
+    _subfunction(data, start, end, w)
+    w[c.S_OP] = op_of(function, w[c.S_SUBFUNC])
+    w[c.S_SPACE] = space_of(function)
     if is_reserved(function):
-        s[c.S_ANOMALY] |= _RESERVED
+        w[c.S_ANOMALY] |= _RESERVED
     if request:
-        return int(_request(data, start, end, s, runs))
-    if s[c.S_HAS_REQUEST] == 1 and q[c.S_FUNC] != function:
-        s[c.S_ANOMALY] |= _CONFLICT
-    if s[c.S_STATUS] != 0:
-        if s[c.S_HAS_REQUEST] == 1:
-            s[c.S_ADDR] = q[c.S_ADDR]
-            s[c.S_COUNT] = q[c.S_COUNT]
-            s[c.S_ADDR_SUB] = q[c.S_ADDR_SUB]
+        return int(_request(data, start, end, w))
+    if w[c.S_HAS_REQUEST] == 1 and w[c.ASKED + c.S_FUNC] != function:
+        w[c.S_ANOMALY] |= _CONFLICT
+    if w[c.S_STATUS] != 0:
+        if w[c.S_HAS_REQUEST] == 1:
+            w[c.S_ADDR] = w[c.ASKED + c.S_ADDR]
+            w[c.S_COUNT] = w[c.ASKED + c.S_COUNT]
+            w[c.S_ADDR_SUB] = w[c.ASKED + c.S_ADDR_SUB]
         return 0
-    return int(_response(data, start, end, s, q, runs))
+    return int(_response(data, start, end, w))
