@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType, TracebackType
@@ -43,3 +44,4 @@ class Interrupt:
         if self.signal:
             raise KeyboardInterrupt
         self.signal = number
+        os.write(2, b"fieldtap: stopping in good order; once more to stop at once\n")

@@ -114,7 +114,7 @@ class Screen:
             names = ", ".join(report.ignored[:_LISTED]) + (" …" if len(report.ignored) > _LISTED else "")
             self.note(f"fieldtap: not captures, ignored: {len(report.ignored)} ({names})")
         if report.interrupted:
-            left = "what is whole was kept" if report.kept else "the earlier result was left as it was"
+            left = "what is whole was kept" if report.kept else "nothing was written or replaced"
             self.note(f"fieldtap: interrupted after {report.packets:,} packets; {left}")
 
 

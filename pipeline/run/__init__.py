@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import detect
 from pipeline.config import Config
+from pipeline.errors import OutputError
 from pipeline.findings import Findings
 from pipeline.findings.merge import types_of
 from pipeline.metrics import HealthRow, health_table
@@ -87,11 +89,12 @@ def learn(
     Stopped early, it writes no baseline.
 
     Raises:
-        OutputError: `out` cannot be written.
+        OutputError: `out` cannot be written, or is a file of another kind.
         CaptureError: as :func:`run`.
     """
     from pipeline import baseline as baselines
 
+    _check_file(out)
     source = Source(paths, config.decode, hooks or Hooks())
     settings = replace(config, learning=replace(config.learning, mode="learn"))
     loop, _ = _loop(source, settings, site or Site.empty(), None)
@@ -101,6 +104,20 @@ def learn(
     if report.kept:
         baselines.write(out, baselines.collect(loop.detectors), _lineage(source, settings))
     return report
+
+
+def _check_file(out: Path) -> None:
+    """Find out before any work whether a baseline can be written to `out`."""
+    if out.is_dir():
+        raise OutputError(f"{out}: cannot write the baseline: it is a folder")
+    if not out.parent.is_dir():
+        raise OutputError(f"{out}: cannot write the baseline: there is no folder {out.parent}")
+    if not os.access(out.parent, os.W_OK):
+        raise OutputError(f"{out}: cannot write the baseline: {out.parent} is not writable")
+    if out.exists():
+        with out.open("rb") as file:
+            if file.read(4) != b"PAR1":
+                raise OutputError(f"{out}: exists and is no baseline; choose another --out")
 
 
 def _loop(source: Source, config: Config, site: Site, baseline: Baseline | None) -> tuple[detect.Loop, list[str]]:
