@@ -11,7 +11,7 @@ from pipeline.synth.clients import Session, write_register
 from pipeline.synth.plant import PRESSURE_SETPOINT, Plant
 from pipeline.synth.server import Server
 from pipeline.synth.truth import Truth
-from pipeline.synth.wire import Host, arp
+from pipeline.synth.wire import UNMARKED, Host, arp
 from schemas.codes import Space
 
 MINIMUM_S = 20.0
@@ -267,7 +267,7 @@ def _replay(stage: Stage) -> Truth:
         plant.tap.put(at + 0.0001, arp(2, plant.hmi, server.host, claimed=intruder.mac), stage.mark)
 
     def end(at: float) -> None:
-        view.relayed, view.link.relay, view.link.mark = None, None, -1
+        view.relayed, view.link.relay, view.link.mark = None, None, UNMARKED
         own.link.close(own.ask(at - 0.05, 1, write_register(PRESSURE_SETPOINT, 420), stage.mark) + 0.001)
 
     stage.hold("sp_pressure")

@@ -6,7 +6,7 @@ import struct
 from random import Random
 
 from pipeline.synth.plant import Plant
-from pipeline.synth.wire import Connection, Host, arp, checksum, ipv4, udp
+from pipeline.synth.wire import UNMARKED, Connection, Host, arp, checksum, ipv4, udp
 
 _NTP_EPOCH_S = 2_208_988_800
 """Seconds from 1900 to 1970 (RFC 5905, 6)."""
@@ -74,7 +74,7 @@ class Background:
         self._plant.schedule.at(at + self._rng.uniform(40.0, 90.0), self._browse)
 
 
-def resolve(plant: Plant, client: Host, server: Host, at: float, mark: int = -1) -> None:
+def resolve(plant: Plant, client: Host, server: Host, at: float, mark: int = UNMARKED) -> None:
     """An ARP request and its answer."""
     plant.tap.put(at, arp(1, client, server), mark)
     plant.tap.put(at + 0.0003, arp(2, server, client), mark)
