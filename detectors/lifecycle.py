@@ -1,4 +1,7 @@
-"""Learning: LEARN collects, SHADOW calibrates and says nothing, LIVE alarms; by record time alone."""
+"""Learning: LEARN collects, SHADOW calibrates and says nothing, LIVE alarms; by record time alone.
+
+SHADOW is the last quarter of a value's learning.  Existence has nothing to calibrate: LEARN lasts until LIVE.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 SECOND_NS = 1_000_000_000
-SHADOW_SHARE = 0.25
-"""Last part of a learning time that calibrates instead of collecting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +16,7 @@ class Learning:
     """How long what is seen counts as normal where no baseline says so."""
 
     mode: Literal["learn", "detect"] = "detect"
-    """"learn": everything is normal and nothing alarms; "detect": learn for a while, then alarm."""
+    """Whether everything is normal and nothing alarms ("learn"), or only for a while ("detect")."""
     start_ns: int | None = None
     """Record time at which the site's learning starts, the same for every worker: the first record of the input.
     None: each device bucket starts at its own first record."""
