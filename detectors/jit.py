@@ -138,3 +138,53 @@ def unaligned_load(bits: int, *, big_endian: bool) -> Callable[[Any, int], int]:
         return types.int64(data, types.int64), generate
 
     return load  # type: ignore[no-any-return]
+
+
+def address_of(function: Any) -> int:
+    """Address of a kernel that was compiled with an explicit signature, for `indirect_call`.
+
+    Without JIT there is none: the function itself is registered, and its number in the register returned.
+    """
+    from numba import config
+
+    if config.DISABLE_JIT:
+        _register.append(function)
+        return len(_register) - 1
+    compiled = function.overloads[function.signatures[0]]
+    address: int = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+    _kept.append(compiled)
+    return address
+
+
+_register: list[Callable[..., int]] = []
+_kept: list[Any] = []  # machine code lives as long as its owner does
+
+
+def indirect_call() -> Callable[..., int]:
+    """A kernel-callable call of a kernel by its address: call(address, data, at, end, work) -> int64.
+
+    numba's own function objects do the same, but cost a millisecond at each entry from Python, and name the callee in
+    the type, so that the disk cache cannot serve a caller with another callee.
+    """
+    from numba import config
+
+    if config.DISABLE_JIT:
+        return lambda address, *args: _register[address](*args)
+    from llvmlite import ir
+    from numba.core import cgutils, types
+    from numba.extending import intrinsic
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def call(typing_context: Any, address: Any, data: Any, at: Any, end: Any, work: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            kinds = signature.args[1:]
+            function_type = context.call_conv.get_function_type(types.int64, kinds)
+            pointer = builder.inttoptr(args[0], ir.PointerType(function_type))
+            status, result = context.call_conv.call_function(builder, pointer, types.int64, kinds, args[1:])
+            with cgutils.if_unlikely(builder, status.is_error):
+                context.call_conv.return_status_propagate(builder, status)
+            return result
+
+        return types.int64(types.int64, data, types.int64, types.int64, work), generate
+
+    return call  # type: ignore[no-any-return]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +48,6 @@ class Decoder:
         )
         self._arenas = Arenas()
         self._arena, self._output = self._arenas.take()
-        self._frames, self._heads, self._bodies = _absent()
 
     def feed(self, block: PacketBlock) -> Iterator[Columns]:
         """The records that `block` completes, in batches of at most 32,768.
@@ -120,7 +118,7 @@ class Decoder:
         from pipeline.decode.drive import Packets, drive
 
         packets = Packets(block.data, block.offset, block.captured, block.original, block.ts_ns, block.link)
-        return drive(packets, self._memory, self._output, self._frames, self._heads, self._bodies)
+        return drive(packets, self._memory, self._output)
 
     def _give_up_hole(self) -> bool:
         """Put the oldest hole's stream to work; False when none is left."""
@@ -160,13 +158,12 @@ class Decoder:
             self._load(Protocol(int(ctl[c.C_NEED])))
 
     def _load(self, protocol: Protocol) -> None:
+        from detectors.jit import address_of
         from pipeline.decode import layout as c
         from pipeline.decode.protocols import decoder
 
-        frame, head, body = decoder(protocol).kernels()
-        self._frames = _with(self._frames, protocol, frame)
-        self._heads = _with(self._heads, protocol, head)
-        self._bodies = _with(self._bodies, protocol, body)
+        for table, function in zip((c.FRAMES_AT, c.HEADS_AT, c.BODIES_AT), decoder(protocol).kernels(), strict=True):
+            self._memory.w[table + protocol] = address_of(function)
         self._memory.w[c.C_LOADED] |= 1 << protocol
 
     def _batch(self) -> Columns:
@@ -183,18 +180,6 @@ class Decoder:
 
 
 _PROTOCOLS = {int(p) for p in Protocol}
-
-
-def _with(table: tuple[Any, ...], place: int, function: Any) -> tuple[Any, ...]:
-    return (*table[:place], function, *table[place + 1 :])
-
-
-def _absent() -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:
-    """Tables of function pointers before any protocol is loaded."""
-    from pipeline.decode import layout as c
-    from pipeline.decode.absent import body, frame, head
-
-    return (frame,) * c.PROTOCOLS, (head,) * c.PROTOCOLS, (body,) * c.PROTOCOLS
 
 
 def _nothing_at(now: int) -> PacketBlock:

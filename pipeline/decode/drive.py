@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.jit import kernel
+from detectors.jit import indirect_call, kernel
 from pipeline.decode import counters as n
 from pipeline.decode import layout as c
 from pipeline.decode import pairing, slab, streams
@@ -56,6 +56,9 @@ _BY_SHAPE = int(Flag.BY_SHAPE)
 _FAULTS = np.int64(FAULTS)
 _DECODED = max(Protocol.MODBUS, 1)
 _IDLE, _BYTES, _HELD = 0, 1, 2
+call = indirect_call()
+_INDEX = 0x3FFFFFFF
+"""Masks what is an index anyway: with its sign known, the compiler drops the test for a negative one."""
 _PROBES = 8
 """Segments of a flow on an unknown port that are tried for the shape of a protocol."""
 
@@ -321,7 +324,7 @@ def foreign_record(flow: Rows, k: int, w: Row) -> int:
 
 
 @kernel()
-def drive(packets: Packets, m: Memory, out: Output, frames: tuple, heads: tuple, bodies: tuple) -> int:  # type: ignore[type-arg]
+def drive(packets: Packets, m: Memory, out: Output) -> int:
     """Walk the packets from C_NEXT on.
 
     Returns:
@@ -348,8 +351,8 @@ def drive(packets: Packets, m: Memory, out: Output, frames: tuple, heads: tuple,
         gap = np.int64(0)
         data = block
         if work == _BYTES:
-            k, direction = w[c.C_FLOW], w[c.C_DIR]
-            at, end = w[c.C_POS], w[c.C_END]
+            k, direction = w[c.C_FLOW] & _INDEX, w[c.C_DIR] & 1
+            at, end = w[c.C_POS] & _INDEX, w[c.C_END] & _INDEX
             if at >= end:
                 w[c.C_WORK] = _HELD
                 continue
@@ -360,7 +363,7 @@ def drive(packets: Packets, m: Memory, out: Output, frames: tuple, heads: tuple,
             base = c.F_DIR + direction * c.DIRECTION
             protocol = flow[k, c.F_PROTOCOL]
             set_context(w, flow, k, direction, 0)
-            length = frames[protocol](data, at, end, w)
+            length = call(w[c.FRAMES_AT + protocol], data, at, end, w)
             if length < 0:
                 w[n.N_FOREIGN] += 1
                 w[c.C_POS] = end
@@ -377,13 +380,13 @@ def drive(packets: Packets, m: Memory, out: Output, frames: tuple, heads: tuple,
                     continue
                 size = end - at if short else length
                 clear(w)
-                heads[protocol](data, at, size, w)
+                call(w[c.HEADS_AT + protocol], data, at, size, w)
                 if flow[k, c.F_STATE] != w[c.X_STATE]:
                     flow[k, c.F_STATE] = w[c.X_STATE]
                 q = decide_kind(pend, flow, k, direction, w)
                 if w[c.S_KIND] == _RESPONSE:
                     settle_response(pend, flow, k, q, w)
-                bodies[protocol](data, at, size, w)
+                call(w[c.BODIES_AT + protocol], data, at, size, w)
                 if short:
                     w[c.S_ANOMALY] = (w[c.S_ANOMALY] & ~_FAULTS) | _TRUNCATED if w[c.G_MISSING] else w[c.S_ANOMALY] | _BAD  # fmt: skip # noqa: E501
                 if w[c.C_POINTS] + min(count_points(w), c.POINTS_PER_PDU) > c.POINTS:
@@ -393,6 +396,8 @@ def drive(packets: Packets, m: Memory, out: Output, frames: tuple, heads: tuple,
                 if flow[k, c.F_FLAGS] & c.FLOW_BY_SHAPE:
                     w[c.S_FLAGS] |= _BY_SHAPE
                 w[c.C_POS] = at + size
+                if at + size >= end:
+                    w[c.C_WORK] = _HELD if flow[k, base + c.D_HELD] >= 0 else _IDLE
         elif work == _HELD:
             k, direction = w[c.C_FLOW], w[c.C_DIR]
             base = c.F_DIR + direction * c.DIRECTION
@@ -426,7 +431,7 @@ def drive(packets: Packets, m: Memory, out: Output, frames: tuple, heads: tuple,
                     w[c.SEGMENT_AT + i] = w[c.ASIDE_AT + i]
                 k = w[c.G_FLOW]
             else:
-                i = w[c.C_NEXT]
+                i = w[c.C_NEXT] & _INDEX
                 if i >= w[c.C_N]:
                     return c.DONE
                 ts = ts_ns[i]
@@ -468,6 +473,7 @@ def drive(packets: Packets, m: Memory, out: Output, frames: tuple, heads: tuple,
                     k = find_flow(w, flow, index)
                     if k < 0:
                         k = add_flow(w, flow, index, ports)
+                    k &= _INDEX
                     w[c.G_FLOW] = k
                     flow[k, c.F_LAST_TS] = ts
                     protocol = flow[k, c.F_PROTOCOL]
@@ -477,7 +483,7 @@ def drive(packets: Packets, m: Memory, out: Output, frames: tuple, heads: tuple,
                 k, direction = w[c.G_FLOW], w[c.G_DIR]
                 w[n.N_TIMEOUTS] += 1
             else:
-                direction = w[c.G_DIR]
+                direction = w[c.G_DIR] & 1
                 base = c.F_DIR + direction * c.DIRECTION
                 other = c.F_DIR + (1 - direction) * c.DIRECTION
                 if w[c.G_BUF] == c.BUF_DATAGRAM:
@@ -523,7 +529,7 @@ def drive(packets: Packets, m: Memory, out: Output, frames: tuple, heads: tuple,
                     for p in range(1, c.PROTOCOLS):
                         if (w[c.C_LOADED] >> p) & 1 and found == 0:
                             set_context(w, flow, k, direction, 1)
-                            length = frames[p](data, at, at + w[c.G_LEN], w)
+                            length = call(w[c.FRAMES_AT + p], data, at, at + w[c.G_LEN], w)
                             if length > 0:
                                 found = p
                                 recognise(data, w, flow, k, p, length)
@@ -571,7 +577,7 @@ def drive(packets: Packets, m: Memory, out: Output, frames: tuple, heads: tuple,
                 set_context(w, flow, k, direction, 1)
                 alone = np.int64(0)
                 if w[c.G_LEN] > 0 and flow[k, base + c.D_NEED] != left + w[c.G_LEN]:
-                    alone = frames[protocol](data, at, at + w[c.G_LEN], w)
+                    alone = call(w[c.FRAMES_AT + protocol], data, at, at + w[c.G_LEN], w)
                 if w[c.G_LEN] == 0 or alone == w[c.G_LEN]:
                     # the kept bytes are no beginning of what follows: they stand alone, malformed
                     if w[c.G_LEN] > 0:
@@ -586,7 +592,7 @@ def drive(packets: Packets, m: Memory, out: Output, frames: tuple, heads: tuple,
                 continue
 
         # emit
-        row, seq = w[c.C_RECORDS], w[c.C_SEQ]
+        row, seq = w[c.C_RECORDS] & _INDEX, w[c.C_SEQ]
         if w[c.S_KIND] == _REQUEST and w[c.S_ASKS]:
             w[c.S_MATCH] = _PENDING
         hashed = flow[k, c.F_HASH]
@@ -599,10 +605,10 @@ def drive(packets: Packets, m: Memory, out: Output, frames: tuple, heads: tuple,
         rec8[c.R_CLIENT_IS_SRC * c.REC + row] = 1 if flow[k, c.F_CLIENT] == direction else 0
         rec8[c.R_PROTOCOL * c.REC + row] = max(flow[k, c.F_PROTOCOL], 0)
         write_record(rec64, rec32, rec16, rec8, row, w)
-        p = w[c.C_POINTS]
+        p = w[c.C_POINTS] & _INDEX
         rec32[c.R_OFFSET * c.REC + row] = p
         for r in range(w[c.S_RUNS]):
-            count = min(w[c.RUNS_AT + r * c.RUN + c.N_COUNT], c.POINTS_PER_PDU - (p - w[c.C_POINTS]))
+            count = min(w[c.RUNS_AT + r * c.RUN + c.N_COUNT], c.POINTS_PER_PDU - (p - w[c.C_POINTS])) & _INDEX
             if write_run(data, w, r, pt64, value, pt32, pt16, pt8, p, count):
                 raw = np.int64(0)
                 if w[c.RUNS_AT + r * c.RUN + c.N_LENGTH] > 0:

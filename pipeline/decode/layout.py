@@ -47,7 +47,11 @@ ASKED = ASKED_AT - S_AT
 """Added to a scratch column: the same column of the request that a response answers."""
 CONTEXT_AT = 240
 ASIDE_AT = 248
-RUNS_AT = 288
+FRAMES_AT = 288
+HEADS_AT = 296
+BODIES_AT = 304
+"""Addresses of the kernels of each protocol."""
+RUNS_AT = 312
 
 # --- segment: one packet's transport payload and what surrounds it
 (G_TS, G_PACKET, G_OFF, G_LEN, G_BUF, G_SRC_HI, G_SRC_LO, G_DST_HI, G_DST_LO, G_SPORT, G_DPORT, G_TRANSPORT, G_SEQ,
