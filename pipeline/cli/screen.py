@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _COMPILE_S = 30
 _PLAIN_EVERY_S = 10.0
 _LISTED = 5
+_Row = tuple[str, str, str]
 _SEVERITY = ("unknown", "informational", "low", "medium", "high", "critical", "fatal")
 
 
@@ -111,26 +113,32 @@ class Screen:
         if report.untaught:
             self.note(f"fieldtap: the baseline holds nothing of {', '.join(report.untaught)}, which learned instead")
         if report.ignored:
-            names = ", ".join(report.ignored[:_LISTED]) + (" …" if len(report.ignored) > _LISTED else "")
-            self.note(f"fieldtap: not captures, ignored: {len(report.ignored)} ({names})")
+            names = ", ".join(Path(p).name for p in report.ignored[:_LISTED])
+            more = " …" if len(report.ignored) > _LISTED else ""
+            self.note(f"fieldtap: ignored {len(report.ignored)} files that are no captures: {names}{more}")
         if report.interrupted:
             left = "what is whole was kept" if report.kept else "nothing was written or replaced"
             self.note(f"fieldtap: interrupted after {report.packets:,} packets; {left}")
 
 
-def _traffic(report: Report) -> list[tuple[str, str, str]]:
+def _traffic(report: Report) -> list[_Row]:
     rate = report.packets / report.seconds if report.seconds > 0 else 0.0
-    rows = [("packets", f"{report.packets:,}", f"{rate:,.0f} packets/s, {report.seconds:.1f} s")]
-    records = sorted(report.records.items(), key=lambda item: (-item[1], item[0]))
-    rows += [("records" if not i else "", f"{n:,}", name) for i, (name, n) in enumerate(records)] or [
-        ("records", "0", "")
+    return [
+        ("packets", f"{report.packets:,}", f"{rate:,.0f} packets/s, {report.seconds:.1f} s"),
+        *(_counts("records", report.records) or [("records", "0", "")]),
+        ("values", f"{report.points:,}", ""),
+        *_counts("skipped", report.skipped),
+        *_counts("not decoded", report.undecoded),
     ]
-    rows.append(("values", f"{report.points:,}", ""))
-    skipped = sorted(report.skipped.items(), key=lambda item: (-item[1], item[0]))
-    return rows + [("skipped" if not i else "", f"{n:,}", name) for i, (name, n) in enumerate(skipped)]
 
 
-def _findings(report: Report) -> list[tuple[str, str, str]]:
+def _counts(heading: str, counts: Mapping[str, int]) -> list[_Row]:
+    """One row for each, the most frequent first; the heading stands on the first."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [("" if i else heading, f"{n:,}", name) for i, (name, n) in enumerate(ordered)]
+
+
+def _findings(report: Report) -> list[_Row]:
     if not report.findings:
         return [("findings", "0", "")]
     found = [(f"{n:,}", f"{_SEVERITY[severity]}, {detector}") for (severity, detector), n in report.findings.items()]

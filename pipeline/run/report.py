@@ -40,6 +40,7 @@ class Report:
         packets, points, seconds: read, decoded, and how long it took by the wall clock.
         records: protocol name to records.
         skipped: reason to packets that gave no record.
+        undecoded: name of a protocol that was recognised but is not decoded, to packets.
         findings: (severity, detector) to findings.
         untaught: detectors of which the baseline given holds nothing, and which therefore learned.
         problems: a line for each capture that ended early, with file and place.
@@ -55,6 +56,7 @@ class Report:
     seconds: float = 0.0
     records: dict[str, int] = field(default_factory=dict)
     skipped: dict[str, int] = field(default_factory=dict)
+    undecoded: dict[str, int] = field(default_factory=dict)
     findings: dict[tuple[int, str], int] = field(default_factory=dict)
     untaught: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)

@@ -14,6 +14,7 @@ from pipeline.decode.decoder import Decoder, DecodeSettings
 from pipeline.metrics import Counters, HealthRow
 from pipeline.names import protocol_text
 from pipeline.run.report import Hooks, Progress, Report
+from schemas.codes import Protocol
 
 
 class Names(Mapping[int, str]):
@@ -113,17 +114,15 @@ class Source:
     def report(self, out: Path, health: Sequence[HealthRow]) -> Report:
         """What was read, with the counters of the other stages."""
         rows = [*self.captures.health(), *self.decoder.health(), *health, *self._own()]
-        skipped: dict[str, int] = {}
-        for _, counter, reason, value in rows:
-            if counter == "skipped" and value:
-                skipped[reason] = skipped.get(reason, 0) + value
+        recognised = {_usual(name): n for name, n in _by_reason(rows, "protocol").items()}
         return Report(
             out=out,
             packets=self.packets,
             points=self._points,
             seconds=perf_counter() - self._started,
             records=self._records(),
-            skipped=skipped,
+            skipped=_by_reason(rows, "skipped"),
+            undecoded={name: n for name, n in recognised.items() if name not in self._records()},
             problems=[str(p) for p in self.captures.problems],
             ignored=[str(p) for p in self.captures.ignored],
             interrupted=self.interrupted,
@@ -140,3 +139,17 @@ class Source:
             counters.put("records", n, reason=name)
         counters.put("interrupted", int(self.interrupted))
         return counters.rows()
+
+
+def _by_reason(rows: Sequence[HealthRow], counter: str) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for _, name, reason, value in rows:
+        if name == counter and value:
+            found[reason] = found.get(reason, 0) + value
+    return found
+
+
+def _usual(name: str) -> str:
+    """The usual name of a protocol that decode counts by its member's name."""
+    member = Protocol.__members__.get(name.upper())
+    return protocol_text(member) if member is not None else name

@@ -67,6 +67,8 @@ def test_the_report_says_what_was_written(plant: Path, tmp_path: Path, config: C
     found = tables(tmp_path / "out")
     assert report.packets == pl.read_parquet(tmp_path / "out" / "captures.parquet")["packets"].sum()
     assert report.records == {"Modbus": len(found["records"])}
+    assert report.undecoded["NTP"] > 0
+    assert "Modbus" not in report.undecoded
     assert report.points == len(found["points"]) == found["records"]["n_points"].sum()
     assert sum(report.findings.values()) == found["alerts"]["finding_info_uid"].n_unique()
     assert sum(report.findings.values()) > 0
