@@ -50,7 +50,7 @@ class Decoder:
         self._arena, self._output = self._arenas.take()
 
     def feed(self, block: PacketBlock) -> Iterator[Columns]:
-        """The records that `block` completes, in batches of at most 32,768.
+        """The records that `block` completes, in batches of at most `layout.RECORDS`.
 
         Records that fill no batch are kept for the next block.  A batch's memory is given back for reuse when the
         last view of it is gone.
@@ -172,6 +172,8 @@ class Decoder:
 
         ctl = self._memory.w
         records, points = int(ctl[c.C_RECORDS]), int(ctl[c.C_POINTS])
+        self._output.rec32.view(np.uint32)[c.R_BOOT * c.REC :][:records] = self.settings.boot
+        self._output.rec16.view(np.uint16)[c.R_SHARD * c.REC :][:records] = self.settings.shard
         self._output.rec32[c.R_OFFSET * c.REC + records] = points
         batch = self._arenas.columns(self._arena, records, points, bool(ctl[c.C_SPARSE]))
         self._arena, self._output = self._arenas.take()

@@ -121,7 +121,8 @@ def clear(w: Row) -> int:
 @kernel()
 def timeout_record(pend: Rows, q: int, flow: Rows, w: Row, timeout: int) -> int:
     """Fill scratch and segment of the row that says that request q was not answered in time."""
-    for i in range(c.SCRATCH):
+    clear(w)
+    for i in range(c.HANDED_ON):
         w[c.S_AT + i] = pend[q, i]
     turn(w, flow, pend[q, c.Q_FLOW], pend[q, c.Q_DIR])
     w[c.G_TS] = pend[q, c.Q_TS] + timeout
@@ -130,12 +131,7 @@ def timeout_record(pend: Rows, q: int, flow: Rows, w: Row, timeout: int) -> int:
     w[c.G_DMAC] = pend[q, c.Q_DMAC]
     w[c.G_VLAN] = pend[q, c.Q_VLAN]
     w[c.S_KIND] = _TIMEOUT
-    w[c.S_MATCH] = 0
-    w[c.S_ANOMALY] = 0
     w[c.S_PEER_SEQ] = pend[q, c.Q_SEQ]
-    w[c.S_RTT] = -1
-    w[c.S_RUNS] = 0
-    w[c.S_LENGTH] = 0
     return 0
 
 
@@ -179,8 +175,7 @@ def settle_response(pend: Rows, flow: Rows, k: int, q: int, w: Row) -> int:
     """Write match, peer and response time; the request's scratch goes where the body looks for it."""
     w[c.S_HAS_REQUEST] = 1 if q >= 0 else 0
     if q >= 0:
-        for i in range(c.SCRATCH):
-            w[c.ASKED_AT + i] = pend[q, i]
+        pairing.recall(pend, q, w)
         w[c.S_MATCH] = _LATE if pend[q, c.Q_LATE] else _MATCHED
         w[c.S_PEER_SEQ] = pend[q, c.Q_SEQ]
         w[c.S_RTT] = min(max(0, w[c.G_TS] - pend[q, c.Q_TS]) // 1000, 0x7FFFFFFF)
@@ -439,7 +434,7 @@ def drive(packets: Packets, m: Memory, out: Output) -> int:
                     w[c.C_NOW] = ts
                 elif ts < w[c.C_NOW] - c.NANOSECONDS:
                     return c.NEW_EPOCH
-                if w[c.C_OLDEST] >= 0 or w[c.C_LATE_OLDEST] >= 0:
+                if w[c.C_DEADLINE] <= w[c.C_NOW]:
                     q = pairing.expire(pend, flow, w, w[c.C_NOW])
                 if q < 0:
                     if w[c.C_HOLE_HEAD] < w[c.C_HOLE_TAIL]:

@@ -82,7 +82,7 @@ def count_points(w: Row) -> int:
 
 @kernel(inline=True)
 def write_record(rec64: Row, rec32: A32, rec16: A16, rec8: A8, row: int, w: Row) -> int:
-    """One row of record columns, except flow, device and client, which the driver writes."""
+    """One row of record columns, except flow, device and client, which the driver writes, and the constant ones."""
     rec64[c.R_TS * c.REC + row] = w[c.G_TS]
     rec64[c.R_PACKET * c.REC + row] = w[c.G_PACKET]
     rec64[c.R_SRC_MAC * c.REC + row] = w[c.G_SMAC]
@@ -95,7 +95,6 @@ def write_record(rec64: Row, rec32: A32, rec16: A16, rec8: A8, row: int, w: Row)
     rec64[c.R_SRC_IP * c.REC + 2 * row + 1] = w[c.G_SRC_LO]
     rec64[c.R_DST_IP * c.REC + 2 * row] = w[c.G_DST_HI]
     rec64[c.R_DST_IP * c.REC + 2 * row + 1] = w[c.G_DST_LO]
-    rec32[c.R_BOOT * c.REC + row] = w[c.C_BOOT]
     rec32[c.R_VLAN * c.REC + row] = w[c.G_VLAN]
     rec32[c.R_UNIT * c.REC + row] = w[c.S_UNIT]
     rec32[c.R_PEER_UNIT * c.REC + row] = w[c.S_PEER_UNIT]
@@ -107,12 +106,10 @@ def write_record(rec64: Row, rec32: A32, rec16: A16, rec8: A8, row: int, w: Row)
     rec32[c.R_STATUS * c.REC + row] = w[c.S_STATUS]
     rec32[c.R_FLAGS * c.REC + row] = w[c.S_FLAGS]
     rec32[c.R_LENGTH * c.REC + row] = w[c.S_LENGTH]
-    rec16[c.R_SHARD * c.REC + row] = w[c.C_SHARD]
     rec16[c.R_SRC_PORT * c.REC + row] = w[c.G_SPORT]
     rec16[c.R_DST_PORT * c.REC + row] = w[c.G_DPORT]
     rec16[c.R_FUNC * c.REC + row] = w[c.S_FUNC]
     rec16[c.R_SPACE * c.REC + row] = w[c.S_SPACE]
-    rec16[c.R_LABEL * c.REC + row] = 0
     rec8[c.R_TRANSPORT * c.REC + row] = w[c.G_TRANSPORT]
     rec8[c.R_KIND * c.REC + row] = w[c.S_KIND]
     rec8[c.R_OP * c.REC + row] = w[c.S_OP]

@@ -9,11 +9,11 @@ row fall into different cache sets.
 from __future__ import annotations
 
 # --- batch capacity
-RECORDS = 32768
-"""Records of a batch at most."""
-POINTS = 1 << 18
+RECORDS = 8192
+"""Records of a batch at most: more columns than fit the second-level cache double the cost of writing a record."""
+POINTS = 1 << 16
 """Points of a batch at most; one PDU carries at most POINTS_PER_PDU of them."""
-POINTS_PER_PDU = 1 << 16
+POINTS_PER_PDU = 1 << 15
 REC = RECORDS + 40
 PT = POINTS + 40
 
@@ -75,9 +75,11 @@ FLOW_BY_SHAPE, FLOW_FOREIGN_SAID = 1, 2
 DIR_MIDSTREAM, DIR_REORDERED, DIR_RESYNC = 1, 2, 4
 
 # --- scratch of a record: what head and body say of a PDU
-(S_ROLE, S_KEY, S_KIND, S_OP, S_UNIT, S_PEER_UNIT, S_TXN, S_FUNC, S_SUBFUNC, S_SPACE, S_ADDR, S_COUNT, S_ADDR_SUB,
- S_NAME_ID, S_STATUS, S_FLAGS, S_ANOMALY, S_RUNS, S_HAS_REQUEST, S_ASKS, S_MATCH, S_PEER_SEQ, S_RTT, S_LENGTH,
+(S_KEY, S_OP, S_UNIT, S_PEER_UNIT, S_TXN, S_FUNC, S_SUBFUNC, S_SPACE, S_ADDR, S_COUNT, S_ADDR_SUB, S_NAME_ID,
+ S_FLAGS, S_ROLE, S_KIND, S_STATUS, S_ANOMALY, S_RUNS, S_HAS_REQUEST, S_ASKS, S_MATCH, S_PEER_SEQ, S_RTT, S_LENGTH,
  S_EXTRA) = range(S_AT, S_AT + 25)  # fmt: skip
+HANDED_ON = 13
+"""The first columns of the scratch are those that a request hands to its response, then its extras."""
 S_EXTRAS = 8
 SCRATCH = 25 + S_EXTRAS
 ROLE_REQUEST, ROLE_EITHER, ROLE_RESPONSE = 1, 0, -1
@@ -114,7 +116,7 @@ FRAGMENTS = 256
  C_POINTS, C_SPARSE, C_FLOWS, C_FREE_PENDING, C_OLDEST, C_NEWEST, C_LATE_OLDEST, C_LATE_NEWEST, C_FREE_CHUNK,
  C_FREE_CHUNK_COUNT, C_FREE_HELD, C_HOLE_HEAD, C_HOLE_TAIL, C_FIRST_PACKET, C_TIMEOUT, C_VLAN_SCOPE, C_SITE, C_SHARD,
  C_BOOT, C_NEED, C_NAMES, C_NAME_BYTES, C_LOADED,
- C_REGISTERED) = range(38)  # fmt: skip
+ C_REGISTERED, C_DEADLINE) = range(39)  # fmt: skip
 CONTROL = 48
 
 # --- what the driver asks of its caller

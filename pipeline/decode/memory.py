@@ -109,5 +109,5 @@ def forget_flows(memory: Memory) -> int:
     for column in (c.C_FREE_PENDING, c.C_FREE_CHUNK, c.C_FREE_HELD, c.C_FLOWS, c.C_HOLE_HEAD, c.C_HOLE_TAIL):
         ctl[column] = 0
     ctl[c.C_FREE_CHUNK_COUNT] = len(memory.links)
-    ctl[c.C_WORK] = ctl[c.C_ASIDE] = 0
+    ctl[c.C_WORK] = ctl[c.C_ASIDE] = ctl[c.C_DEADLINE] = 0
     return open_requests

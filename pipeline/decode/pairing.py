@@ -112,8 +112,14 @@ def add(pend: Rows, flow: Rows, w: Row, seq: int) -> int:
         remove(pend, flow, w, _oldest_of(pend, flow, k))
     q = w[c.C_FREE_PENDING]
     w[c.C_FREE_PENDING] = pend[q, c.Q_NEXT]
-    for i in range(c.SCRATCH):
+    for i in range(c.HANDED_ON):
         pend[q, i] = w[c.S_AT + i]
+    extra = c.S_EXTRA - c.S_AT
+    pend[q, extra] = w[c.S_EXTRA]
+    pend[q, extra + 1] = w[c.S_EXTRA + 1]
+    if w[c.S_EXTRA + 1]:
+        for i in range(2, c.S_EXTRAS):
+            pend[q, extra + i] = w[c.S_EXTRA + i]
     pend[q, c.Q_TS] = w[c.G_TS]
     pend[q, c.Q_SEQ] = seq
     pend[q, c.Q_FLOW] = k
@@ -130,16 +136,39 @@ def add(pend: Rows, flow: Rows, w: Row, seq: int) -> int:
     return int(_join_ages(pend, w, q))
 
 
+@kernel(inline=True)
+def recall(pend: Rows, q: int, w: Row) -> int:
+    """Put what request q hands on where the body of its response looks for it."""
+    for i in range(c.HANDED_ON):
+        w[c.ASKED_AT + i] = pend[q, i]
+    extra = c.S_EXTRA - c.S_AT
+    w[c.ASKED + c.S_EXTRA] = pend[q, extra]
+    w[c.ASKED + c.S_EXTRA + 1] = pend[q, extra + 1]
+    many = pend[q, extra + 1] != 0
+    for i in range(2, c.S_EXTRAS):
+        w[c.ASKED + c.S_EXTRA + i] = pend[q, extra + i] if many else 0
+    return 0
+
+
 @kernel()
 def expire(pend: Rows, flow: Rows, w: Row, now: int) -> int:
-    """The oldest request whose time is over, moved among the late ones; -1 when there is none."""
+    """The oldest request whose time is over, moved among the late ones; -1 when there is none.
+
+    C_DEADLINE says when to ask next: no earlier request can expire before it.
+    """
     late = w[c.C_LATE_OLDEST]
     while late >= 0 and pend[late, c.Q_TS] + w[c.C_TIMEOUT] + c.LATE_NS <= now:
         remove(pend, flow, w, late)
         late = w[c.C_LATE_OLDEST]
+    w[c.C_DEADLINE] = now + w[c.C_TIMEOUT]
+    if late >= 0:
+        w[c.C_DEADLINE] = min(w[c.C_DEADLINE], pend[late, c.Q_TS] + w[c.C_TIMEOUT] + c.LATE_NS)
     q = w[c.C_OLDEST]
     if q < 0 or pend[q, c.Q_TS] + w[c.C_TIMEOUT] > now:
+        if q >= 0:
+            w[c.C_DEADLINE] = min(w[c.C_DEADLINE], pend[q, c.Q_TS] + w[c.C_TIMEOUT])
         return -1
+    w[c.C_DEADLINE] = now
     _leave_ages(pend, w, q)
     pend[q, c.Q_LATE] = 1
     _join_ages(pend, w, q)
