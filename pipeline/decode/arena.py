@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from detectors.columns import Columns, Points
 from pipeline.decode import layout as c
-from pipeline.decode.drive import Output
+from pipeline.decode.state import Output
 
 
 class _Lease(np.ndarray[Any, Any]):

@@ -115,23 +115,22 @@ class Decoder:
         return found
 
     def _drive(self, block: PacketBlock) -> int:
-        from pipeline.decode.drive import Packets, drive
+        from pipeline.decode.drive import drive
+        from pipeline.decode.state import Packets
 
         packets = Packets(block.data, block.offset, block.captured, block.original, block.ts_ns, block.link)
         return drive(packets, self._memory, self._output)
 
     def _give_up_hole(self) -> bool:
         """Put the oldest hole's stream to work; False when none is left."""
-        from pipeline.decode import drive, memory  # noqa: F401
         from pipeline.decode import layout as c
+        from pipeline.decode.assembly import give_up_oldest_hole, work_on
 
         m = self._memory
         while m.w[c.C_HOLE_HEAD] < m.w[c.C_HOLE_TAIL]:
-            place = drive.give_up_oldest_hole(m.flow, m.held, m.links, m.holes, m.w)
+            place = give_up_oldest_hole(m.flow, m.held, m.links, m.holes, m.w)
             if place >= 0:
-                m.w[c.C_WORK] = 2
-                m.w[c.C_FLOW] = place >> 1
-                m.w[c.C_DIR] = place & 1
+                work_on(m.w, place >> 1, place & 1)
                 return True
         return False
 

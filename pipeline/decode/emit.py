@@ -142,39 +142,26 @@ def write_values(data: Bytes, encoding: int, at: int, count: int, value: F64, ki
 
 
 @kernel(inline=True)
-def write_run(
-    data: Bytes, w: Row, k: int, pt64: Row, value: F64, pt32: A32, pt16: A16, pt8: A8, p: int, count: int
-) -> bool:
-    """The points of one run; whether it needs the sparse columns too."""
-    addr, step = w[c.RUNS_AT + k * c.RUN + c.N_ADDR], w[c.RUNS_AT + k * c.RUN + c.N_STEP]
-    space, quality, direction = (
-        w[c.RUNS_AT + k * c.RUN + c.N_SPACE],
-        w[c.RUNS_AT + k * c.RUN + c.N_QUALITY],
-        w[c.RUNS_AT + k * c.RUN + c.N_DIRECTION],
-    )
+def write_run(data: Bytes, w: Row, run: int, pt64: Row, value: F64, pt16: A16, pt8: A8, p: int, count: int) -> bool:
+    """The points of the run at w[run:]; whether it needs the sparse columns too."""
+    addr, step = w[run + c.N_ADDR], w[run + c.N_STEP]
+    space, quality, direction = w[run + c.N_SPACE], w[run + c.N_QUALITY], w[run + c.N_DIRECTION]
     for i in range(count):
         pt64[c.P_ADDR * c.PT + p + i] = addr + i * step
     for i in range(count):
         pt16[c.P_SPACE * c.PT + p + i] = space
         pt16[c.P_QUALITY * c.PT + p + i] = quality
         pt8[c.P_DIRECTION * c.PT + p + i] = direction
-    write_values(
-        data, w[c.RUNS_AT + k * c.RUN + c.N_ENCODING], w[c.RUNS_AT + k * c.RUN + c.N_OFFSET], count, value, pt8, p
-    )
-    return bool(
-        w[c.RUNS_AT + k * c.RUN + c.N_ADDR_SUB]
-        | w[c.RUNS_AT + k * c.RUN + c.N_NAME_ID]
-        | w[c.RUNS_AT + k * c.RUN + c.N_LENGTH]
-        | w[c.RUNS_AT + k * c.RUN + c.N_SOURCE_TS]
-    )
+    write_values(data, w[run + c.N_ENCODING], w[run + c.N_OFFSET] & c.INDEX, count, value, pt8, p)
+    return bool(w[run + c.N_ADDR_SUB] | w[run + c.N_NAME_ID] | w[run + c.N_LENGTH] | w[run + c.N_SOURCE_TS])
 
 
 @kernel()
-def write_sparse(w: Row, k: int, pt64: Row, pt32: A32, p: int, count: int, raw: int) -> int:
-    """Sub-address, name, exact integer and source time of a run."""
+def write_sparse(w: Row, run: int, pt64: Row, pt32: A32, p: int, count: int, raw: int) -> int:
+    """Sub-address, name, exact integer and source time of the run at w[run:]."""
     for i in range(count):
-        pt32[p + i] = w[c.RUNS_AT + k * c.RUN + c.N_ADDR_SUB]
-        pt64[c.P_NAME_ID * c.PT + p + i] = w[c.RUNS_AT + k * c.RUN + c.N_NAME_ID]
+        pt32[p + i] = w[run + c.N_ADDR_SUB]
+        pt64[c.P_NAME_ID * c.PT + p + i] = w[run + c.N_NAME_ID]
         pt64[c.P_RAW * c.PT + p + i] = raw
-        pt64[c.P_SOURCE_TS * c.PT + p + i] = w[c.RUNS_AT + k * c.RUN + c.N_SOURCE_TS]
+        pt64[c.P_SOURCE_TS * c.PT + p + i] = w[run + c.N_SOURCE_TS]
     return 0

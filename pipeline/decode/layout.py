@@ -116,11 +116,19 @@ FRAGMENTS = 256
  C_POINTS, C_SPARSE, C_FLOWS, C_FREE_PENDING, C_OLDEST, C_NEWEST, C_LATE_OLDEST, C_LATE_NEWEST, C_FREE_CHUNK,
  C_FREE_CHUNK_COUNT, C_FREE_HELD, C_HOLE_HEAD, C_HOLE_TAIL, C_FIRST_PACKET, C_TIMEOUT, C_VLAN_SCOPE, C_SITE, C_SHARD,
  C_BOOT, C_NEED, C_NAMES, C_NAME_BYTES, C_LOADED,
- C_REGISTERED, C_DEADLINE) = range(39)  # fmt: skip
+ C_REGISTERED, C_DEADLINE,
+ C_ASKED, C_GAP) = range(41)  # fmt: skip
 CONTROL = 48
 
 # --- what the driver asks of its caller
 (DONE, FULL, GROW_FLOWS, GROW_PENDING, NEW_EPOCH, LOAD_PROTOCOL) = range(6)
+(AGAIN, EMIT, TAKEN) = range(-1, -4, -1)
+"""What a step of the driver says to the next."""
+(WORK_NONE, WORK_BYTES, WORK_HELD) = range(3)
+(STAGE_NEW, STAGE_TCP, STAGE_ACCEPTED) = range(3)
+"""How far a segment that is set aside had come: not looked at, flags followed, payload judged."""
+INDEX = 0x3FFFFFFF
+"""Masks what is an index anyway: with its sign known, the compiler drops the test for a negative one."""
 PROTOCOLS = 8
 """Length of the tables of function pointers: decoded protocols are numbered below it."""
 

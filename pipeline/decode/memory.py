@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from detectors.kernels.mix import mix
 from pipeline.decode import layout as c
-from pipeline.decode.drive import Memory
 from pipeline.decode.flows import index_flows
 from pipeline.decode.ports import port_table
 from pipeline.decode.protocols import DECODERS
+from pipeline.decode.state import Memory
 
 _HELD = 1 << 14
 _CHUNKS = 1 << 16

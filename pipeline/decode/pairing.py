@@ -101,12 +101,11 @@ def _oldest_of(pend: Rows, flow: Rows, k: int) -> int:
 
 
 @kernel(inline=True)
-def add(pend: Rows, flow: Rows, w: Row, seq: int) -> int:
+def add(pend: Rows, flow: Rows, w: Row, k: int, seq: int) -> int:
     """Remember a request; the caller has made sure that a free row exists.
 
     A flow with too many open requests forgets its oldest, counted: pairing cannot be used to exhaust memory.
     """
-    k = w[c.G_FLOW]
     if flow[k, c.F_N_PENDING] >= c.PENDING_PER_FLOW:
         w[n.N_UNPAIRED] += 1
         remove(pend, flow, w, _oldest_of(pend, flow, k))

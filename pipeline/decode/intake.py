@@ -1,0 +1,254 @@
+"""Taking in packets: timers first, then the packet's flow, its place in the stream, and its protocol."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.jit import indirect_call, kernel
+from pipeline.decode import counters as n
+from pipeline.decode import layout as c
+from pipeline.decode import pairing, streams
+from pipeline.decode.assembly import front, give_up_in_time, set_aside, work_on
+from pipeline.decode.bytes import u8
+from pipeline.decode.flows import add_flow, find_flow
+from pipeline.decode.fragments import add_fragment
+from pipeline.decode.link import FRAGMENT, SKIPPED, parse_packet, parse_transport
+from pipeline.decode.pdu import set_context, timeout_record
+from pipeline.decode.state import Memory, Packets
+from schemas.codes import Anomaly, Transport
+
+Row = NDArray[np.int64]
+Rows = NDArray[np.int64]
+Bytes = NDArray[np.uint8]
+
+_TCP = int(Transport.TCP)
+_FRAGMENTED = int(Anomaly.FRAGMENTED)
+_PROBES = 8  # segments of a flow on an unknown port that are tried for the shape of a protocol
+call = indirect_call()
+
+
+@kernel()
+def datagram_is_copy(data: Bytes, w: Row, flow: Rows, k: int) -> bool:
+    """Whether this datagram is the mirror's second copy: same IP id and bytes within 50 ms."""
+    base = c.F_DIR + w[c.G_DIR] * c.DIRECTION
+    digest = np.int64(w[c.G_LEN])
+    for i in range(w[c.G_LEN]):
+        digest = digest * 1099511628211 + u8(data, w[c.G_OFF] + i)
+    digest = (digest << 16) ^ w[c.G_IPID]
+    same = flow[k, base + c.D_DIGEST] == digest and w[c.G_TS] - flow[k, base + c.D_DIGEST_TS] <= c.DUPLICATE_NS
+    flow[k, base + c.D_DIGEST] = digest
+    flow[k, base + c.D_DIGEST_TS] = w[c.G_TS]
+    return bool(same and w[c.G_IPID] != 0)
+
+
+@kernel()
+def recognise(flow: Rows, k: int, p: int) -> int:
+    """A flow on an unknown port whose bytes have the shape of protocol p."""
+    if flow[k, c.F_STATE] > 0:  # earlier segments were not followed
+        for direction in range(2):
+            flow[k, c.F_DIR + direction * c.DIRECTION + c.D_NEXT] = -1
+    flow[k, c.F_PROTOCOL] = p
+    flow[k, c.F_FLAGS] |= c.FLOW_BY_SHAPE
+    flow[k, c.F_STATE] = 0
+    return 0
+
+
+@kernel(inline=True)
+def next_packet(packets: Packets, m: Memory, w: Row) -> int:
+    """Read the next packet into the segment row.
+
+    Returns:
+        TAKEN: a TCP or UDP payload of the flow in G_FLOW; EMIT: a request expired first; AGAIN: nothing to take; or
+        what the caller has to provide.
+    """
+    i = w[c.C_NEXT] & c.INDEX
+    if i >= w[c.C_N]:
+        return c.DONE
+    ts = packets.ts[i]
+    if ts > w[c.C_NOW]:
+        w[c.C_NOW] = ts
+    elif ts < w[c.C_NOW] - c.NANOSECONDS:
+        return c.NEW_EPOCH
+    if w[c.C_DEADLINE] <= w[c.C_NOW]:
+        q = pairing.expire(m.pend, m.flow, w, w[c.C_NOW])
+        if q >= 0:
+            timeout_record(m.pend, q, m.flow, w, w[c.C_TIMEOUT])
+            w[c.C_FLOW], w[c.C_DIR], w[c.C_ASKED], w[c.C_GAP] = w[c.G_FLOW], w[c.G_DIR], q, 0
+            w[n.N_TIMEOUTS] += 1
+            return c.EMIT
+    if w[c.C_HOLE_HEAD] < w[c.C_HOLE_TAIL] and give_up_in_time(m, w):
+        return c.AGAIN
+    if w[c.C_FLOWS] >= m.flow.shape[0]:
+        return c.GROW_FLOWS
+    w[c.C_NEXT] = i + 1
+    w[n.N_PACKETS] += 1
+    w[n.N_BYTES] += packets.original[i]
+    w[c.G_TS] = ts
+    w[c.G_PACKET] = w[c.C_FIRST_PACKET] + i
+    start = packets.offset[i]
+    kind = parse_packet(packets.data, start, start + packets.captured[i], packets.original[i], packets.link[i], w)
+    if kind == FRAGMENT:
+        kind = join_fragment(packets.data, m, w)
+        if kind < 0:
+            return c.AGAIN
+    if kind == SKIPPED:
+        m.traffic[w[c.G_NAME]] += 1
+        return c.AGAIN
+    k = find_flow(w, m.flow, m.index)
+    if k < 0:
+        k = add_flow(w, m.flow, m.index, m.ports)
+    k &= c.INDEX
+    w[c.G_FLOW] = k
+    m.flow[k, c.F_LAST_TS] = ts
+    protocol = m.flow[k, c.F_PROTOCOL]
+    m.traffic[(protocol if protocol > 0 else m.flow[k, c.F_NAME]) & 255] += 1
+    return c.TAKEN
+
+
+@kernel()
+def join_fragment(data: Bytes, m: Memory, w: Row) -> int:
+    """Keep an IP fragment; the transport header of the datagram that it completes, -1 while it completes none."""
+    whole = add_fragment(data, w, m.fragments, m.held, m.chunks, m.links, m.datagram)
+    if whole == 0:
+        return -1
+    kind = parse_transport(m.datagram, 0, whole, 0, w)
+    w[c.G_BUF] = c.BUF_DATAGRAM
+    w[c.G_ANOMALY] |= _FRAGMENTED
+    return int(kind)
+
+
+@kernel(inline=True)
+def follow_tcp(m: Memory, w: Row) -> int:
+    """Flags and acknowledgement of a TCP segment: AGAIN when it is done with, TAKEN when its payload is to be read."""
+    k, direction, flags = w[c.G_FLOW] & c.INDEX, w[c.G_DIR] & 1, w[c.G_TCP]
+    other = c.F_DIR + (1 - direction) * c.DIRECTION
+    if flags & streams.SYN:
+        streams.open_connection(w, m.flow, k, m.held, m.links)
+    if flags & streams.ACK:
+        acked = m.flow[k, other + c.D_ACKED]
+        if acked < 0 or streams.after(w[c.G_ACK], acked) > 0:
+            m.flow[k, other + c.D_ACKED] = w[c.G_ACK]
+        if m.flow[k, other + c.D_HELD] >= 0 and streams.hole_is_lost(m.flow, k, 1 - direction, m.held):
+            # what the peer acknowledged came before what it says now
+            streams.give_up_hole(m.flow, k, 1 - direction, m.held, m.links, w)
+            set_aside(w, c.STAGE_TCP)
+            work_on(w, k, 1 - direction)
+            return c.AGAIN
+    if flags & streams.RST:
+        streams.forget_direction(m.flow, k, 0, m.held, m.links, w)
+        streams.forget_direction(m.flow, k, 1, m.held, m.links, w)
+        return c.AGAIN
+    return c.TAKEN
+
+
+@kernel()
+def find_shape(data: Bytes, m: Memory, w: Row) -> int:
+    """The protocol whose shape the payload has, 0 for none; after some segments without one the flow is ignored."""
+    k, at = w[c.G_FLOW], w[c.G_OFF]
+    for p in range(1, c.PROTOCOLS):
+        if (w[c.C_LOADED] >> p) & 1:
+            set_context(w, m.flow, k, w[c.G_DIR], 1)
+            if call(w[c.FRAMES_AT + p], data, at, at + w[c.G_LEN], w) > 0:
+                recognise(m.flow, k, p)
+                return p
+    w[n.N_UNKNOWN] += 1
+    m.flow[k, c.F_STATE] += 1
+    if m.flow[k, c.F_STATE] >= _PROBES:
+        m.flow[k, c.F_PROTOCOL] = c.IGNORED
+    return 0
+
+
+@kernel(inline=True)
+def protocol_of(data: Bytes, m: Memory, w: Row) -> int:
+    """The protocol of the segment's flow; 0 or less when there is none, or it has to be loaded first (C_NEED)."""
+    protocol = m.flow[w[c.G_FLOW] & c.INDEX, c.F_PROTOCOL]
+    w[c.C_NEED] = 0
+    missing = w[c.C_REGISTERED] & ~w[c.C_LOADED]
+    if protocol == c.UNDECIDED:
+        if missing:
+            w[c.C_NEED] = 1
+            while not (missing >> w[c.C_NEED]) & 1:
+                w[c.C_NEED] += 1
+            return 0
+        return int(find_shape(data, m, w))
+    if protocol == c.IGNORED:
+        w[n.N_UNKNOWN] += 1
+    elif (missing >> protocol) & 1:
+        w[c.C_NEED] = protocol
+        return 0
+    return int(protocol)
+
+
+@kernel(inline=True)
+def take_up(data: Bytes, m: Memory, w: Row, stage: int) -> int:
+    """Put the payload of the segment row at hand, as far as it is new and in order.
+
+    `stage` says how far a segment that was set aside had come.  Returns AGAIN or LOAD_PROTOCOL.
+    """
+    flow = m.flow
+    k, direction = w[c.G_FLOW] & c.INDEX, w[c.G_DIR] & 1
+    base = c.F_DIR + direction * c.DIRECTION
+    is_tcp = w[c.G_TRANSPORT] == _TCP
+    if is_tcp and stage == c.STAGE_NEW and follow_tcp(m, w) == c.AGAIN:
+        return c.AGAIN
+    payload = w[c.G_LEN] + w[c.G_MISSING]
+    if payload <= 0:
+        w[n.N_EMPTY] += 1
+        closing = is_tcp and w[c.G_TCP] & streams.FIN and flow[k, base + c.D_LEFT_LEN] > 0
+        if not closing or w[c.G_SEQ] != flow[k, base + c.D_NEXT]:
+            return c.AGAIN
+    protocol = protocol_of(data, m, w)
+    if protocol <= 0:
+        if w[c.C_NEED] == 0:
+            return c.AGAIN
+        set_aside(w, max(stage, c.STAGE_TCP))
+        return c.LOAD_PROTOCOL
+    w[c.C_FLOW] = k
+    w[c.C_DIR] = direction
+    w[c.C_FRONT] = 0
+    w[c.C_FINAL] = 0
+    if not is_tcp:
+        if datagram_is_copy(data, w, flow, k):
+            w[n.N_DATAGRAM_COPY] += 1
+            return c.AGAIN
+    elif payload > 0:
+        fresh = stage == c.STAGE_ACCEPTED or streams.accept(data, w, flow, k, m.held, m.chunks, m.links, m.holes)
+        if not fresh:
+            if streams.hole_is_lost(flow, k, direction, m.held):
+                streams.give_up_hole(flow, k, direction, m.held, m.links, w)
+                w[c.C_WORK] = c.WORK_HELD
+            return c.AGAIN
+        if w[c.G_TCP] & streams.FIN:
+            w[c.C_FINAL] = 1
+    w[c.C_WORK] = c.WORK_BYTES
+    w[c.C_BUF] = w[c.G_BUF]
+    w[c.C_POS] = w[c.G_OFF]
+    w[c.C_END] = w[c.G_OFF] + w[c.G_LEN]
+    if is_tcp and flow[k, base + c.D_LEFT_LEN] > 0:
+        continue_pdu(data, m, w, protocol)
+    return c.AGAIN
+
+
+@kernel()
+def continue_pdu(data: Bytes, m: Memory, w: Row, protocol: int) -> int:
+    """A payload behind the kept beginning of a PDU: join them, unless the payload is a whole PDU by itself.
+
+    In that case the kept bytes were no beginning of it: they stand alone, malformed, and the payload comes after.
+    """
+    k, direction = w[c.G_FLOW], w[c.G_DIR]
+    base = c.F_DIR + direction * c.DIRECTION
+    at, size = w[c.G_OFF], w[c.G_LEN]
+    alone = np.int64(0)
+    if size > 0 and m.flow[k, base + c.D_NEED] != m.flow[k, base + c.D_LEFT_LEN] + size:
+        set_context(w, m.flow, k, direction, 1)
+        alone = call(w[c.FRAMES_AT + protocol], data, at, at + size, w)
+    if size == 0 or alone == size:
+        if size > 0:
+            set_aside(w, c.STAGE_ACCEPTED)
+        w[c.C_FINAL] = 1
+        m.flow[k, base + c.D_NEED] = 0
+        size = 0
+    if not front(data, at, size, m.flow, k, base, m.chunks, m.links, m.stream, w):
+        w[c.C_WORK] = c.WORK_HELD
+    return 0
