@@ -12,7 +12,9 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
+
+import numpy as np
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -57,8 +59,6 @@ def cache_dir() -> Path:
 
 def _use_cache() -> bool:
     """Point numba at our directory; without a writable one, kernels are compiled anew in each process."""
-    from numba import config
-
     try:
         directory = cache_dir()
         directory.mkdir(parents=True, exist_ok=True)
@@ -66,8 +66,19 @@ def _use_cache() -> bool:
         return False
     if not os.access(directory, os.W_OK):
         return False
-    setattr(config, "CACHE_DIR", str(directory))  # noqa: B010 (numba builds its config at run time)
+    _config().CACHE_DIR = str(directory)
     return True
+
+
+i64: Callable[[Any], int] = cast("Callable[[Any], int]", np.int64)
+"""Widen a number to int64 in a kernel."""
+
+
+def _config() -> Any:
+    """numba's configuration, whose attributes are made at run time."""
+    from numba import config
+
+    return config
 
 
 _cached: bool | None = None
@@ -109,9 +120,7 @@ def kernel(signature: Any = None, *, inline: bool = False) -> Callable[[Callable
 
 def is_checked() -> bool:
     """Whether indices are to be checked, or nothing compiled: then loads are made of plain indexing."""
-    from numba import config
-
-    return bool(config.DISABLE_JIT or config.BOUNDSCHECK)
+    return bool(_config().DISABLE_JIT or _config().BOUNDSCHECK)
 
 
 def unaligned_load(bits: int, *, big_endian: bool) -> Callable[[Any, int], int]:
@@ -124,7 +133,7 @@ def unaligned_load(bits: int, *, big_endian: bool) -> Callable[[Any, int], int]:
     from numba.core import types
     from numba.extending import intrinsic
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def load(typing_context: Any, data: Any, at: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             array = context.make_array(signature.args[0])(context, builder, args[0])
@@ -137,7 +146,7 @@ def unaligned_load(bits: int, *, big_endian: bool) -> Callable[[Any, int], int]:
 
         return types.int64(data, types.int64), generate
 
-    return load  # type: ignore[no-any-return]
+    return cast("Callable[[Any, int], int]", load)
 
 
 def address_of(function: Any) -> int:
@@ -145,9 +154,7 @@ def address_of(function: Any) -> int:
 
     Without JIT there is none: the function itself is registered, and its number in the register returned.
     """
-    from numba import config
-
-    if config.DISABLE_JIT:
+    if _config().DISABLE_JIT:
         _register.append(function)
         return len(_register) - 1
     compiled = function.overloads[function.signatures[0]]
@@ -166,25 +173,23 @@ def indirect_call() -> Callable[..., int]:
     numba's own function objects do the same, but cost a millisecond at each entry from Python, and name the callee in
     the type, so that the disk cache cannot serve a caller with another callee.
     """
-    from numba import config
-
-    if config.DISABLE_JIT:
+    if _config().DISABLE_JIT:
         return lambda address, *args: _register[address](*args)
     from llvmlite import ir
     from numba.core import cgutils, types
     from numba.extending import intrinsic
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def call(typing_context: Any, address: Any, data: Any, at: Any, end: Any, work: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             kinds = signature.args[1:]
             function_type = context.call_conv.get_function_type(types.int64, kinds)
             pointer = builder.inttoptr(args[0], ir.PointerType(function_type))
             status, result = context.call_conv.call_function(builder, pointer, types.int64, kinds, args[1:])
-            with cgutils.if_unlikely(builder, status.is_error):
+            with cgutils.if_unlikely(builder, status.is_error):  # type: ignore[no-untyped-call]
                 context.call_conv.return_status_propagate(builder, status)
             return result
 
         return types.int64(types.int64, data, types.int64, types.int64, work), generate
 
-    return call  # type: ignore[no-any-return]
+    return cast("Callable[..., int]", call)

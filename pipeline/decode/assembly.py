@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.jit import kernel
+from detectors.jit import i64, kernel
 from pipeline.decode import counters as n
 from pipeline.decode import layout as c
 from pipeline.decode import slab, streams
@@ -36,7 +36,7 @@ def front(data: Bytes, at: int, size: int, flow: Rows, k: int, base: int, chunks
     """Put the kept bytes of a PDU and the new ones behind each other into `stream`; False while still too few."""
     left = flow[k, base + c.D_LEFT_LEN]
     if flow[k, base + c.D_NEED] > left + size or left + size > c.HOLD_BYTES:
-        head = np.int64(-2)
+        head = i64(-2)
         if left + size <= c.HOLD_BYTES:
             head = slab.append(
                 data, at, size, flow[k, base + c.D_LEFT], flow[k, base + c.D_LEFT_TAIL], left, chunks, links, w

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.jit import kernel
+from detectors.jit import i64, kernel
 from pipeline.decode import counters as n
 from pipeline.decode import layout as c
 from pipeline.decode import pairing
@@ -74,7 +74,7 @@ def emit_points(data: Bytes, m: Memory, out: Output, w: Row, first: int) -> int:
         count = min(w[run + c.N_COUNT], c.POINTS_PER_PDU - (p - first)) & c.INDEX
         w[n.N_POINTS_LOST] += w[run + c.N_COUNT] - count
         if write_run(data, w, run, out.pt64, out.value, out.pt16, out.pt8, p, count):
-            raw = np.int64(0)
+            raw = i64(0)
             if w[run + c.N_LENGTH] > 0:
                 raw = remember_name(data, w[run + c.N_OFFSET], w[run + c.N_LENGTH], m.name_ids, m.name_where, m.name_text, w)  # fmt: skip # noqa: E501
             write_sparse(w, run, out.pt64, out.pt32, p, count, raw)
@@ -110,7 +110,7 @@ def drive(packets: Packets, m: Memory, out: Output) -> int:
             step = next_bytes(w, m.flow, m.held, m.chunks, m.links, m.holes, stream)
         else:
             stage = w[c.C_ASIDE]
-            step = np.int64(c.TAKEN)
+            step = i64(c.TAKEN)
             if stage:
                 w[c.C_ASIDE] = 0
                 for i in range(c.SEGMENT):

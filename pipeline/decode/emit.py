@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.jit import kernel
+from detectors.jit import i64, kernel
 from detectors.kernels.mix import mix
 from pipeline.decode import counters as n
 from pipeline.decode import layout as c
@@ -43,7 +43,7 @@ def name_id(data: Bytes, at: int, size: int) -> int:
             h = mix(h, word)
             word = np.uint64(0)
     h = mix(h, word)
-    return np.int64(h) if h != np.uint64(0) else 1
+    return i64(h) if h != np.uint64(0) else 1
 
 
 @kernel()
@@ -74,7 +74,7 @@ def remember_name(data: Bytes, at: int, size: int, ids: Row, where: Rows, text: 
 @kernel(inline=True)
 def count_points(w: Row) -> int:
     """Points that the runs of a PDU make."""
-    total = np.int64(0)
+    total = i64(0)
     for k in range(w[c.S_RUNS]):
         total += w[c.RUNS_AT + k * c.RUN + c.N_COUNT]
     return int(total)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.jit import kernel
+from detectors.jit import i64, kernel
 from detectors.kernels.mix import mix
 from pipeline.decode import counters as n
 from pipeline.decode import layout as c
@@ -14,9 +14,9 @@ Row = NDArray[np.int64]
 Rows = NDArray[np.int64]
 Ports = NDArray[np.uint8]
 
-_K1 = np.int64(-7046029254386353131)
-_K2 = np.int64(-4658895280553007687)
-_LOW = np.int64(0x7FFFFFFF)
+_K1 = i64(-7046029254386353131)
+_K2 = i64(-4658895280553007687)
+_LOW = i64(0x7FFFFFFF)
 
 
 @kernel(inline=True)
@@ -108,8 +108,8 @@ def add_flow(w: Row, flow: Rows, index: Row, ports: Ports) -> int:
     flow[k, c.F_PENDING] = -1
     flow[k, c.F_LAST_TXN] = -1
     table = w[c.G_TRANSPORT] - 1
-    by_target = np.int64(ports[table, w[c.G_DPORT]])
-    by_source = np.int64(ports[table, w[c.G_SPORT]])
+    by_target = i64(ports[table, w[c.G_DPORT]])
+    by_source = i64(ports[table, w[c.G_SPORT]])
     if by_target != 0 and by_source == 0:
         flow[k, c.F_PROTOCOL] = by_target
         set_client(flow, k, source, c.HOW_PORT, w)
@@ -117,7 +117,7 @@ def add_flow(w: Row, flow: Rows, index: Row, ports: Ports) -> int:
         flow[k, c.F_PROTOCOL] = by_source
         if by_target == 0:
             set_client(flow, k, target, c.HOW_PORT, w)
-    flow[k, c.F_NAME] = max(np.int64(ports[2 + table, w[c.G_DPORT]]), np.int64(ports[2 + table, w[c.G_SPORT]]))
+    flow[k, c.F_NAME] = max(i64(ports[2 + table, w[c.G_DPORT]]), i64(ports[2 + table, w[c.G_SPORT]]))
     name_flow(flow, k)
     h = table_hash(
         flow[k, c.F_A_HI],
@@ -137,7 +137,7 @@ def name_flow(flow: Rows, k: int) -> int:
     h = np.uint64(0)
     for column in (c.F_A_HI, c.F_A_LO, c.F_B_HI, c.F_B_LO, c.F_PORTS, c.F_VLAN, c.F_CONNECTION):
         h = mix(h, np.uint64(flow[k, column]))
-    flow[k, c.F_HASH] = np.int64(h)
+    flow[k, c.F_HASH] = i64(h)
     return 0
 
 
@@ -146,7 +146,7 @@ def device_hash(site: int, hi: int, lo: int, vlan: int) -> int:
     """Id of a device: hash of site, address and VLAN scope, as int64 bits."""
     h = mix(np.uint64(site), np.uint64(hi))
     h = mix(h, np.uint64(lo))
-    return np.int64(mix(h, np.uint64(vlan)))
+    return i64(mix(h, np.uint64(vlan)))
 
 
 @kernel()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.jit import kernel
+from detectors.jit import i64, kernel
 from pipeline.decode import counters as n
 from pipeline.decode import layout as c
 from pipeline.decode import slab
@@ -97,7 +97,7 @@ def _complete(table: Rows, e: int, held: Rows, chunks: Chunks, links: Row, out: 
     """Copy a datagram without holes to `out`; its size, 0 while pieces are missing."""
     if table[e, c.K_TOTAL] < 0 or table[e, c.K_BYTES] != table[e, c.K_TOTAL]:
         return 0
-    expected = np.int64(0)
+    expected = i64(0)
     h = table[e, c.K_HELD]
     while h >= 0:
         if held[h, c.H_SEQ] != expected:
@@ -122,8 +122,8 @@ def add_fragment(data: Bytes, w: Row, table: Rows, held: Rows, chunks: Chunks, l
         return 0
     total = table[e, c.K_TOTAL]
     beyond = (total >= 0 and offset + size > total) or (not w[c.G_MORE] and total >= 0 and total != offset + size)
-    row = slab.take_held(held, w) if place != -3 and not beyond else np.int64(-1)
-    head = slab.append(data, w[c.G_L4_OFF], size, -1, -1, 0, chunks, links, w) if row >= 0 else np.int64(-2)
+    row = slab.take_held(held, w) if place != -3 and not beyond else i64(-1)
+    head = slab.append(data, w[c.G_L4_OFF], size, -1, -1, 0, chunks, links, w) if row >= 0 else i64(-2)
     if head < 0:
         if row >= 0:
             held[row, c.H_NEXT] = w[c.C_FREE_HELD]
@@ -135,7 +135,7 @@ def add_fragment(data: Bytes, w: Row, table: Rows, held: Rows, chunks: Chunks, l
     held[row, c.H_LEN] = size
     held[row, c.H_CHUNK] = head
     held[row, c.H_NEXT] = place
-    before = np.int64(-1)
+    before = i64(-1)
     h = table[e, c.K_HELD]
     while h >= 0 and h != place:
         before = h

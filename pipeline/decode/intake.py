@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.jit import indirect_call, kernel
+from detectors.jit import i64, indirect_call, kernel
 from pipeline.decode import counters as n
 from pipeline.decode import layout as c
 from pipeline.decode import pairing, streams
@@ -32,7 +32,7 @@ call = indirect_call()
 def datagram_is_copy(data: Bytes, w: Row, flow: Rows, k: int) -> bool:
     """Whether this datagram is the mirror's second copy: same IP id and bytes within 50 ms."""
     base = c.F_DIR + w[c.G_DIR] * c.DIRECTION
-    digest = np.int64(w[c.G_LEN])
+    digest = i64(w[c.G_LEN])
     for i in range(w[c.G_LEN]):
         digest = digest * 1099511628211 + u8(data, w[c.G_OFF] + i)
     digest = (digest << 16) ^ w[c.G_IPID]
@@ -95,9 +95,9 @@ def next_packet(packets: Packets, m: Memory, w: Row) -> int:
     if kind == SKIPPED:
         m.traffic[w[c.G_NAME]] += 1
         return c.AGAIN
-    k = find_flow(w, m.flow, m.index)
+    k = find_flow(w, m.flow, m.places)
     if k < 0:
-        k = add_flow(w, m.flow, m.index, m.ports)
+        k = add_flow(w, m.flow, m.places, m.ports)
     k &= c.INDEX
     w[c.G_FLOW] = k
     m.flow[k, c.F_LAST_TS] = ts
@@ -239,7 +239,7 @@ def continue_pdu(data: Bytes, m: Memory, w: Row, protocol: int) -> int:
     k, direction = w[c.G_FLOW], w[c.G_DIR]
     base = c.F_DIR + direction * c.DIRECTION
     at, size = w[c.G_OFF], w[c.G_LEN]
-    alone = np.int64(0)
+    alone = i64(0)
     if size > 0 and m.flow[k, base + c.D_NEED] != m.flow[k, base + c.D_LEFT_LEN] + size:
         set_context(w, m.flow, k, direction, 1)
         alone = call(w[c.FRAMES_AT + protocol], data, at, at + size, w)

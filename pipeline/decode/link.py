@@ -220,8 +220,7 @@ def _mirror(data: Bytes, w: Row) -> int:
 
     GRE with transparent Ethernet, ERSPAN types I to III (draft-foschiano-erspan), VXLAN (RFC 7348).
     """
-    at = w[c.G_L4_OFF]
-    end = w[c.G_L4_END]
+    at, end = int(w[c.G_L4_OFF]), int(w[c.G_L4_END])
     if w[c.G_L4] == 47 and at + 4 <= end:
         flags = be16(data, at)
         kind = be16(data, at + 2)

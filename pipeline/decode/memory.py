@@ -48,7 +48,7 @@ def make(site: str, vlan_scope: bool, timeout_ns: int, shard: int, boot: int) ->
         traffic=np.zeros(256, np.int64),
         ports=port_table(),
         flow=np.zeros((_FIRST_FLOWS, c.FLOW), np.int64),
-        index=np.zeros(4 * _FIRST_FLOWS, np.int64),
+        places=np.zeros(4 * _FIRST_FLOWS, np.int64),
         pend=pend,
         held=held,
         chunks=np.zeros((_CHUNKS, c.CHUNK), np.uint8),
@@ -78,7 +78,7 @@ def grow_flows(memory: Memory) -> Memory:
     flow[: len(memory.flow)] = memory.flow
     index = np.zeros(4 * len(flow), np.int64)
     index_flows(flow, int(memory.w[c.C_FLOWS]), index)
-    return memory._replace(flow=flow, index=index)
+    return memory._replace(flow=flow, places=index)
 
 
 def grow_pending(memory: Memory) -> Memory:
@@ -103,7 +103,7 @@ def forget_flows(memory: Memory) -> int:
     _chain(memory.held, c.H_NEXT, 0)
     memory.links[:] = np.arange(1, len(memory.links) + 1)
     memory.links[-1] = -1
-    memory.index[:] = 0
+    memory.places[:] = 0
     memory.fragments[:] = 0
     ctl[c.C_OLDEST : c.C_LATE_NEWEST + 1] = -1
     for column in (c.C_FREE_PENDING, c.C_FREE_CHUNK, c.C_FREE_HELD, c.C_FLOWS, c.C_HOLE_HEAD, c.C_HOLE_TAIL):

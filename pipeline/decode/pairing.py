@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.jit import kernel
+from detectors.jit import i64, kernel
 from pipeline.decode import counters as n
 from pipeline.decode import layout as c
 
@@ -21,7 +21,7 @@ Rows = NDArray[np.int64]
 @kernel(inline=True)
 def find(pend: Rows, flow: Rows, k: int, direction: int, key: int, function: int) -> int:
     """The newest request of the other direction with this key, one of the same function first; -1 for none."""
-    other = np.int64(-1)
+    other = i64(-1)
     q = flow[k, c.F_PENDING]
     while q >= 0:
         if pend[q, c.S_KEY - c.S_AT] == key and pend[q, c.Q_DIR] != direction:
@@ -36,7 +36,7 @@ def find(pend: Rows, flow: Rows, k: int, direction: int, key: int, function: int
 @kernel(inline=True)
 def _leave_flow(pend: Rows, flow: Rows, q: int) -> int:
     k = pend[q, c.Q_FLOW]
-    before = np.int64(-1)
+    before = i64(-1)
     at = flow[k, c.F_PENDING]
     while at >= 0 and at != q:
         before = at

@@ -30,7 +30,7 @@ class Memory(NamedTuple):
     traffic: Row
     ports: NDArray[np.uint8]
     flow: Rows
-    index: Row
+    places: Row
     pend: Rows
     held: Rows
     chunks: NDArray[np.uint8]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.jit import kernel
+from detectors.jit import i64, kernel
 from pipeline.decode import counters as n
 from pipeline.decode import layout as c
 from pipeline.decode import slab
@@ -118,7 +118,7 @@ def hold(data: Bytes, w: Row, flow: Rows, k: int, held: Rows, chunks: Chunks, li
     """
     base = c.F_DIR + w[c.G_DIR] * c.DIRECTION
     sequence, size, at = w[c.G_SEQ], w[c.G_LEN], w[c.G_OFF]
-    before = np.int64(-1)
+    before = i64(-1)
     here = flow[k, base + c.D_HELD]
     while here >= 0 and after(held[here, c.H_SEQ], sequence) <= 0:
         overlap = after(held[here, c.H_SEQ] + held[here, c.H_LEN], sequence)
@@ -146,7 +146,7 @@ def hold(data: Bytes, w: Row, flow: Rows, k: int, held: Rows, chunks: Chunks, li
                 w[n.N_COPY] += 1
                 return 0
     row = slab.take_held(held, w)
-    head = np.int64(-2)
+    head = i64(-2)
     if row >= 0:
         head = slab.append(data, at, size, -1, -1, 0, chunks, links, w)
     if head == -2:
