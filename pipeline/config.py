@@ -30,7 +30,7 @@ class OutputSettings:
     """Which values go to `points/`: every one, only those that differ from the tag's last, or none."""
     threads: int = 2
     """1 encodes Parquet in line; 2 gives it a thread of its own."""
-    queue_mb: int = 64
+    queue_mb: int = 16
     """Record batches that may wait for the encoder, in MiB."""
     part_points: int = 64_000_000
     """Rows after which `records/` and `points/` start another file."""

@@ -52,7 +52,7 @@ class RecordSink:
         *,
         points: Literal["all", "changed", "none"] = "all",
         threads: int = 2,
-        queue_bytes: int = 64 << 20,
+        queue_bytes: int = 16 << 20,
         part_rows: int = 64_000_000,
         tags: int = 1 << 20,
     ) -> None:
