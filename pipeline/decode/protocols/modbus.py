@@ -16,6 +16,8 @@ from pipeline.decode import layout as c
 from pipeline.decode.bytes import Bytes, be16, crc16_modbus, u8
 from pipeline.decode.protocols.base import ProtocolModule
 from pipeline.decode.protocols.modbus_body import body
+from pipeline.decode.protocols.modbus_codes import is_named_exception, is_public
+from pipeline.decode.protocols.modbus_parts import echo_of
 from pipeline.decode.signatures import FRAME, HEAD
 from schemas.codes import Anomaly, Protocol, RecordFlag
 
@@ -33,16 +35,13 @@ _BROADCAST = int(RecordFlag.BROADCAST)
 
 
 @kernel()
-def is_public(function: int) -> bool:
-    """Whether a request may carry this function code: public, or used on the wire by vendors."""
-    return (
-        1 <= function <= 8
-        or 11 <= function <= 12
-        or 15 <= function <= 17
-        or 20 <= function <= 24
-        or function == 43
-        or function == 90
-    )
+def _role_of_file_read(data: Bytes, at: int, size: int) -> int:
+    """Function 20: groups of a request start with the reference type 6, those of a response with an odd length."""
+    if size < 3 or size != 1 + u8(data, at + 1):
+        return c.ROLE_EITHER
+    if u8(data, at + 2) == 6:
+        return c.ROLE_REQUEST if size % 7 == 1 else c.ROLE_EITHER
+    return c.ROLE_RESPONSE if u8(data, at + 2) % 2 == 1 and u8(data, at + 3) == 6 else c.ROLE_EITHER
 
 
 @kernel()
@@ -64,17 +63,17 @@ def role_of(data: Bytes, at: int, end: int) -> int:
     if function == 7 or function == 11 or function == 12 or function == 17:
         return c.ROLE_REQUEST if size == 0 else c.ROLE_RESPONSE
     if function == 20:
-        return c.ROLE_EITHER
+        return _role_of_file_read(data, at, size)
     if function == 23:
-        if size >= 10 and size == 9 + u8(data, at + 9):
-            return c.ROLE_REQUEST
-        return c.ROLE_RESPONSE if size == 1 + first else c.ROLE_EITHER
+        request = size >= 10 and size == 9 + u8(data, at + 9)
+        response = size == 1 + first
+        return (1 if request else 0) - (1 if response else 0)
     if function == 24:
         return c.ROLE_REQUEST if size == 2 else c.ROLE_RESPONSE
     if function == 43 and first == 14:
-        return c.ROLE_REQUEST if size == 3 else c.ROLE_RESPONSE
-    if function == 90 and size >= 2 and u8(data, at + 2) >= 0xFD:
-        return c.ROLE_RESPONSE
+        return c.ROLE_REQUEST if size == 3 else (c.ROLE_RESPONSE if size >= 6 else c.ROLE_EITHER)
+    if function == 90 and size >= 2:
+        return c.ROLE_RESPONSE if u8(data, at + 2) >= 0xFD else c.ROLE_REQUEST
     return c.ROLE_EITHER
 
 
@@ -84,7 +83,7 @@ def looks_right(data: Bytes, at: int, end: int) -> bool:
     function = u8(data, at)
     size = end - at - 1
     if function >= 0x80:
-        return is_public(function & 0x7F) and size == 1 and 1 <= u8(data, at + 1) <= 11
+        return is_public(function & 0x7F) and size == 1 and is_named_exception(u8(data, at + 1))
     if not is_public(function) or function == 90:
         return False
     if function == 5:
@@ -160,9 +159,7 @@ def _frame_rtu(data: Bytes, at: int, end: int, w: Row) -> int:
 def _shape_rtu(data: Bytes, at: int, end: int, w: Row) -> int:
     """RTU frame on an unknown port: checksum and the shape of a public function must both hold."""
     length = _frame_rtu(data, at, end, w)
-    if length >= 8 and looks_right(data, at + 1, at + length - 2):
-        return length
-    return -1
+    return length if length >= 4 and looks_right(data, at + 1, at + length - 2) else -1
 
 
 @kernel(FRAME)
@@ -174,33 +171,37 @@ def frame(data: Bytes, at: int, end: int, w: Row) -> int:
     """
     size = end - at
     if w[c.X_STATE] == RTU:
-        return int(_frame_rtu(data, at, end, w))
+        return _frame_rtu(data, at, end, w)
     if size < 8:
         if w[c.X_STRICT]:
-            return int(_frame_rtu(data, at, end, w))
+            return _shape_rtu(data, at, end, w)
+        if w[c.X_STATE] == UNKNOWN_FRAMING and _crc_holds(data, at, end):
+            return size
         wrong = size >= 4 and be16(data, at + 2) != 0
         return -1 if wrong else 0
     identifier = be16(data, at + 2)
     length = be16(data, at + 4)
     exact = 6 + length == size and 2 <= length <= _LONGEST
     if w[c.X_STRICT]:
+        if identifier == 0 and exact and w[c.X_STATE] == MBAP:
+            return size
         if identifier == 0 and 2 <= length <= _LONGEST and 6 + length <= size and looks_right(data, at + 7, at + 6 + length):  # fmt: skip # noqa: E501
             return 6 + length
         return _shape_rtu(data, at, end, w)
     if identifier == 0 and (exact or w[c.X_STATE] == MBAP) and 2 <= length <= _LONGEST:
         return 6 + length
     if w[c.X_STATE] == UNKNOWN_FRAMING and size <= _RTU_LONGEST and _frame_rtu(data, at, end, w) > 0:
-        return int(_frame_rtu(data, at, end, w))
+        return _frame_rtu(data, at, end, w)
     if identifier == 0:
         return 6 + length if 2 <= length <= _LONGEST else size
-    if exact and is_public(u8(data, at + 7) & 0x7F):
+    if exact and (w[c.X_STATE] == MBAP or is_public(u8(data, at + 7) & 0x7F)):
         return size
     return -1
 
 
 @kernel(HEAD)
 def head(data: Bytes, at: int, size: int, w: Row) -> int:
-    """Fill role, pairing key, unit and function of the PDU data[at:at + size]; the framing goes into X_STATE."""
+    """Fill role, pairing key, unit, function and echo of the PDU data[at:at + size]; the framing goes into X_STATE."""
     if w[c.X_STATE] == UNKNOWN_FRAMING:
         exact = size >= 8 and be16(data, at + 2) == 0 and 6 + be16(data, at + 4) == size
         w[c.X_STATE] = RTU if not exact and _crc_holds(data, at, at + size) else MBAP
@@ -213,7 +214,9 @@ def head(data: Bytes, at: int, size: int, w: Row) -> int:
             w[c.S_ANOMALY] |= _BAD_CRC
         if w[c.S_UNIT] == 0:
             w[c.S_FLAGS] |= _BROADCAST
-        w[c.S_ROLE] = role_of(data, at + 1, at + size - 2) if size >= 4 else 0
+        if size >= 4:
+            w[c.S_ROLE] = role_of(data, at + 1, at + size - 2)
+            w[c.S_EXTRA] = echo_of(data, at + 1, at + size - 2)
         return 0
     w[c.S_TXN] = be16(data, at) if size >= 2 else 0
     w[c.S_UNIT] = u8(data, at + 6) if size >= 7 else 0
@@ -228,6 +231,7 @@ def head(data: Bytes, at: int, size: int, w: Row) -> int:
     if 6 + length != size:
         w[c.S_ANOMALY] |= _OVERSIZE | _LENGTH if length > _LONGEST else _LENGTH
     w[c.S_ROLE] = role_of(data, at + 7, at + size)
+    w[c.S_EXTRA] = echo_of(data, at + 7, at + size)
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.jit import kernel
+from detectors.jit import i64, kernel
 from pipeline.decode import layout as c
 from pipeline.decode.bytes import Bytes, be16, u8
 from pipeline.decode.protocols.modbus_codes import NO_CODE, is_named_exception, is_reserved, op_of, space_of
@@ -85,13 +85,13 @@ def body(data: Bytes, at: int, size: int, w: Row) -> int:
         w[c.S_FUNC] = function & 0x7F
         _exception(data, start, end, w)
     function = w[c.S_FUNC]
-    sub = np.int64(0)
+    sub = i64(0)
     if function == 8 or function == 43 or function == 90:
         _subfunction(data, start, end, w)
         sub = w[c.S_SUBFUNC]
     w[c.S_OP] = op_of(function, sub)
     w[c.S_SPACE] = space_of(function)
-    if is_reserved(function, sub) and (w[c.S_STATUS] == 0 or sub != 0):
+    if is_reserved(function, sub) and (function != 43 or w[c.S_STATUS] == 0 or w[c.S_HAS_REQUEST] == 1):
         w[c.S_ANOMALY] |= _RESERVED
     if asks:
         return request(data, start, end, w)

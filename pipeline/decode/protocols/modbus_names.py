@@ -90,6 +90,8 @@ EXCEPTIONS: dict[int, str] = {
     8: "memory parity error",
     10: "gateway path unavailable",
     11: "gateway target failed to respond",
+    0xFD: "UMAS error",
+    256: "exception without a code",
 }
 
 DEVICE_ID_OBJECTS: dict[tuple[int, int], str] = {

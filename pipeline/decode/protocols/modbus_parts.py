@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.jit import kernel
+from detectors.jit import i64, kernel
 from pipeline.decode import layout as c
 from pipeline.decode.bytes import Bytes, be16, be32, u8
 from pipeline.decode.protocols.modbus_codes import space_of
@@ -24,11 +24,12 @@ UNKNOWN_ADDRESS = int(Quality.ADDRESS_UNKNOWN)
 GROUPS = c.S_EXTRAS
 """File record groups whose addresses a request hands to its response."""
 _OVERFLOW = int(Anomaly.ADDRESS_OVERFLOW)
-_COIL, _HOLDING, _FILE, _MASK = (
+_COIL, _HOLDING, _FILE, _MASK, _DIAGNOSTIC = (
     int(Space.COIL),
     int(Space.HOLDING_REGISTER),
     int(Space.FILE_RECORD),
     int(Space.HOLDING_MASK),
+    int(Space.DIAGNOSTIC),
 )
 _LAST_RECORD = 0x270F  # 6.14: record number 0 to 9999
 
@@ -36,7 +37,7 @@ _LAST_RECORD = 0x270F  # 6.14: record number 0 to 9999
 @kernel()
 def digest(data: Bytes, at: int, end: int) -> int:
     """32-bit FNV-1a of data[at:end]."""
-    h = np.int64(0x811C9DC5)
+    h = i64(0x811C9DC5)
     for i in range(at, end):
         h = ((h ^ u8(data, i)) * 0x01000193) & 0xFFFFFFFF
     return h
@@ -156,7 +157,7 @@ def words(data: Bytes, at: int, size: int, w: Row, direction: int) -> int:
         w[c.S_ANOMALY] |= BAD_LENGTH
     count = max(0, (size - 2) // 2)
     w[c.S_COUNT] = count
-    add_run(w, int(Space.DIAGNOSTIC), w[c.S_SUBFUNC], count, c.ENC_U16BE, at + 2, direction, 0)
+    add_run(w, _DIAGNOSTIC, w[c.S_SUBFUNC], count, c.ENC_U16BE, at + 2, direction, 0)
     return 0
 
 
