@@ -1,0 +1,64 @@
+"""A command in a process of its own: its wall and CPU time, and the most memory it ever held."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a process took: seconds by the wall clock and of CPU, and its peak resident set in bytes."""
+
+    wall: float
+    cpu: float
+    peak: int
+    out: str
+
+
+def python(
+    *arguments: str, cores: Sequence[int] | None = None, environment: Mapping[str, str] | None = None
+) -> Finished:
+    """Run Python with `arguments`, on these cores only where they are given.
+
+    Raises:
+        RuntimeError: it failed; the message holds what it wrote to stderr.
+    """
+    before, start = _children(), time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, **(environment or {})},
+        preexec_fn=(lambda: os.sched_setaffinity(0, cores)) if cores else None,
+        check=False,
+    )
+    wall = time.perf_counter() - start
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(arguments)}: {done.stderr}")
+    return Finished(wall, _children() - before, 0, done.stdout)
+
+
+def fieldtap(
+    *arguments: str, cores: Sequence[int] | None = None, environment: Mapping[str, str] | None = None
+) -> Finished:
+    """Run a command of fieldtap; the peak is its own VmHWM, read by itself at its end."""
+    with tempfile.TemporaryDirectory() as folder:
+        note = Path(folder) / "peak"
+        done = python("-m", "benchmarks.child", str(note), *arguments, cores=cores, environment=environment)
+        return Finished(done.wall, done.cpu, int(note.read_text()), done.out)
+
+
+def _children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -1,0 +1,83 @@
+"""Where the time of a run goes: its stages on one thread, each with the CPU time it took."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from time import thread_time
+from typing import TypeVar
+
+import pyarrow as pa
+
+from benchmarks.workloads import batches
+from detectors.base import Alerts, Detector
+from detectors.lifecycle import Learning
+from detectors.registry import DETECTORS
+from pipeline import baseline, detect
+from pipeline.findings import Findings
+from pipeline.findings.merge import types_of
+from pipeline.inventory import Inventory
+from pipeline.sink import Dataset, RecordSink
+from pipeline.sink.points import PointRows
+from schemas.record import POINT_ROWS
+
+STAGES = ("decode", *DETECTORS, "findings", "inventory", "records", "points", "finish")
+T = TypeVar("T")
+
+
+class Clock:
+    """CPU seconds of this thread by stage."""
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(STAGES, 0.0)
+
+    def timed(self, stage: str, work: Callable[..., T], *args: object) -> T:
+        """Do the work, on the stage's account."""
+        start = thread_time()
+        result = work(*args)
+        self.seconds[stage] += thread_time() - start
+        return result
+
+
+@cache
+def _known(path: Path) -> pa.Table:
+    detectors = detect.build(DETECTORS, Learning(mode="learn"))
+    for batch in batches(path):
+        for detector in detectors:
+            detector.on_batch(batch)
+    return baseline.collect(detectors)
+
+
+def staged(path: Path, folder: Path) -> dict[str, float]:
+    """CPU seconds by stage of a run over the capture at `path`, all of whose traffic is in the baseline."""
+    detectors = detect.build(DETECTORS, Learning())
+    baseline.adopt(_known(path), detectors)
+    shutil.rmtree(folder, ignore_errors=True)
+    clock = Clock()
+    _run(clock, path, detectors, folder)
+    return clock.seconds
+
+
+def _run(clock: Clock, path: Path, detectors: Iterable[Detector], folder: Path) -> None:
+    detectors = list(detectors)
+    findings, inventory = Findings(types_of(detectors)), Inventory()
+    records = RecordSink(folder, points="none", threads=1)
+    rows, points = PointRows(), Dataset(folder / "points", POINT_ROWS, part_rows=1 << 40)
+    source = batches(path)
+    while (batch := clock.timed("decode", next, source, None)) is not None:
+        alerts = [clock.timed(d.name, d.on_batch, batch) for d in detectors]
+
+        def merge(found: list[Alerts] = alerts, at: int = int(batch.ts.max())) -> None:
+            findings.add(batch, Alerts.join(found))
+            findings.advance(at)
+            findings.take()
+
+        clock.timed("findings", merge)
+        clock.timed("inventory", inventory.add, batch)
+        clock.timed("records", records.put, batch)
+        clock.timed("points", lambda batch=batch: points.write(rows.all(batch), reused=True))
+        del batch, merge
+    clock.timed("finish", records.close)
+    clock.timed("finish", points.close)
