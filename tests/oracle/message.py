@@ -20,6 +20,7 @@ FIELDS: dict[str, str] = {
     "addresses": "address of each bit or register",
     "masks": "AND and OR mask",
     "objects": "device identification objects",
+    "length": "length field of the MBAP header",
     "data": "bytes without a meaning to the parser",
     "request": "packet of the request that a response answers",
     "response_us": "time from request to response, in microseconds",
@@ -34,10 +35,12 @@ class Message:
     Attributes:
         packet: number of the packet that completed it, from 1; 0 where the parser does not tell.
         said: field of FIELDS to value, only what the parser says.
+        ends: client and server as `address:port>address:port`, where the parser tells.
     """
 
     packet: int
     said: Mapping[str, Any]
+    ends: str = ""
 
 
 def bits(data: bytes, count: int) -> tuple[int, ...]:

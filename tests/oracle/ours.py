@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,16 @@ def _of_batch(batch: Columns, names: Any, packets: dict[int, int]) -> Iterator[M
         at, end = column["offsets"][i], column["offsets"][i + 1]
         said = _said(row, packets)
         said.update(_points({name: values[at:end] for name, values in points.items()}, names, row["func"]))
-        yield Message(row["packet"], said)
+        yield Message(row["packet"], said, _ends(batch, i))
+
+
+def _ends(batch: Columns, i: int) -> str:
+    """Client and server of a record over IPv4."""
+    source, target = (
+        f"{IPv4Address(address[i].tobytes()[-4:])}:{port[i]}"
+        for address, port in ((batch.src_ip, batch.src_port), (batch.dst_ip, batch.dst_port))
+    )
+    return f"{source}>{target}" if batch.client_is_src[i] else f"{target}>{source}"
 
 
 def _said(row: dict[str, Any], packets: dict[int, int]) -> dict[str, Any]:
@@ -65,7 +75,7 @@ def _said(row: dict[str, Any], packets: dict[int, int]) -> dict[str, Any]:
         "unit": row["unit"],
         "function": row["func"],
         "subfunction": row["subfunc"],
-        "length": row["length"],
+        "length": row["length"] - 6,
         "anomaly": Anomaly(row["anomaly"]),
     }
     if row["status"]:

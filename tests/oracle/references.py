@@ -1,0 +1,75 @@
+"""The parsers that are not ours, and what each of them was asked to read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.oracle import ipal, ours, tshark, zeek
+from tests.oracle.compare import Agreement, compare
+from tests.oracle.data import CAPTURES, capture, tshark_version
+from tests.oracle.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One parser's word on one capture.
+
+    Attributes:
+        parser: who says it.
+        capture: short name of the capture, see `data.CAPTURES`.
+        read: gives its messages.
+        about: which of our messages it speaks of.
+        needs_tshark: whether the program must be installed; else logs are read.
+    """
+
+    parser: str
+    capture: str
+    read: Callable[[], list[Message]]
+    about: Callable[[Message], bool] = lambda _: True
+    needs_tshark: bool = False
+
+    @property
+    def missing(self) -> str:
+        """Why this cannot be read here; empty where it can."""
+        if not capture(self.capture).is_file():
+            return f"no capture {capture(self.capture)}; FIELDTAP_DATA names the folder of captures"
+        return "tshark is not installed" if self.needs_tshark and not tshark_version() else ""
+
+    def agreement(self) -> Agreement:
+        """Ours held against theirs."""
+        mine = ours.messages(capture(self.capture))
+        return compare([message for message in mine if self.about(message)], self.read())
+
+
+def _speaks_of(*functions: int) -> Callable[[Message], bool]:
+    return lambda message: message.said["function"] in functions
+
+
+def _events(test: str, only_message: bool, file: str = "output", client: str = "") -> Callable[[], list[Message]]:
+    def read() -> list[Message]:
+        found = zeek.zeek_events(test, file, client)
+        return [message for message in found if (message.said["event"] == "message") == only_message]
+
+    return read
+
+
+def _tshark(name: str) -> Reference:
+    return Reference("tshark", name, lambda: tshark.messages(capture(name)), needs_tshark=True)
+
+
+REFERENCES: tuple[Reference, ...] = (
+    *(_tshark(name) for name in CAPTURES),
+    Reference("ICSNPP detailed log", "icsnpp", zeek.icsnpp_detailed),
+    Reference("ICSNPP mask write log", "icsnpp", zeek.icsnpp_masks, _speaks_of(22)),
+    Reference("ICSNPP read/write log", "icsnpp", zeek.icsnpp_read_write, _speaks_of(23)),
+    Reference("Zeek log", "fuzz-72", lambda: zeek.zeek_log("exception_handling")),
+    Reference("Zeek log", "fuzz-1011", lambda: zeek.zeek_log("register_parsing")),
+    Reference("Zeek log", "non-modbus", lambda: zeek.zeek_log("modbus_and_non_modbus_on_port_502")),
+    Reference("Zeek message events", "coils", _events("coil_parsing_small", True)),
+    Reference("Zeek function events", "coils", _events("coil_parsing_small", False)),
+    Reference("Zeek function events", "fuzz-1011", _events("register_parsing", False)),
+    Reference("Zeek message events", "eit", _events("events", True, "compressed-output", "192.168.2.42")),
+    Reference("Zeek function events", "eit", _events("events", False, "compressed-output", "192.168.2.42")),
+    Reference("IPAL transcriber", "ipal", ipal.messages),
+)
