@@ -19,6 +19,8 @@ Chunks = NDArray[np.uint8]
 _WAYS = 8
 _LIFETIME_NS = 30 * c.NANOSECONDS
 _LONGEST = 65535
+_PIECES = 48
+"""Pieces of a datagram at most: what all datagrams hold then leaves a quarter of the rows to streams."""
 
 
 @kernel()
@@ -145,6 +147,7 @@ def add_fragment(data: Bytes, w: Row, table: Rows, held: Rows, chunks: Chunks, l
     else:
         held[before, c.H_NEXT] = row
     table[e, c.K_BYTES] += size
+    table[e, c.K_USED] += 1
     if not w[c.G_MORE]:
         table[e, c.K_TOTAL] = offset + size
     done = _complete(table, e, held, chunks, links, out)

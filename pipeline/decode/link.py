@@ -81,10 +81,54 @@ def name_of_ethertype(ethertype: int) -> int:
     return 0
 
 
+@kernel()
+def _behind_extensions(data: Bytes, at: int, stop: int, w: Row) -> int:
+    """Offset behind the extension headers (RFC 8200 4, RFC 4302, RFC 6275) whose first is of type G_L4; -1 cut short.
+
+    G_L4 becomes the type of what follows.  Behind the header of a fragment (G_FRAG, G_MORE) lies its piece.
+    """
+    for _ in range(16):
+        kind = w[c.G_L4]
+        if kind != 0 and kind != 43 and kind != 44 and kind != 51 and kind != 60 and kind != 135:
+            break
+        if at + 8 > stop:
+            return -1
+        skip = 8
+        if kind == 51:
+            skip = (u8(data, at + 1) + 2) * 4
+        elif kind == 44:
+            offset = be16(data, at + 2)
+            w[c.G_FRAG] = offset & 0xFFF8
+            w[c.G_MORE] = offset & 1
+            w[c.G_IPID] = be32(data, at + 4)
+        else:
+            skip = (u8(data, at + 1) + 1) * 8
+        w[c.G_L4] = u8(data, at)
+        at += skip
+        if w[c.G_FRAG] | w[c.G_MORE]:
+            break
+    return at if at <= stop else -1
+
+
+@kernel()
+def _into_datagram(data: Bytes, end: int, w: Row) -> int:
+    """Offset of TCP or UDP in a datagram joined from fragments, which may begin with extension headers; -1 for none."""
+    w[c.G_FRAG] = 0
+    w[c.G_MORE] = 0
+    at = _behind_extensions(data, 0, end, w)
+    return -1 if w[c.G_FRAG] | w[c.G_MORE] else at
+
+
 @kernel(inline=True)
 def parse_transport(data: Bytes, at: int, end: int, missing: int, w: Row) -> int:
     """TCP or UDP header at `at`; the IP payload ends at `end`, and `missing` more bytes were on the wire."""
     protocol = w[c.G_L4]
+    if protocol != 6 and protocol != 17 and w[c.G_SRC_HI] != 0 and at == 0:
+        at = _into_datagram(data, end, w)  # only a joined datagram starts at 0
+        protocol = w[c.G_L4]
+        if at < 0:
+            w[n.N_BAD_IP] += 1
+            return SKIPPED
     if protocol == 6:
         if at + 20 > end:
             w[n.N_SHORT_L4] += 1
@@ -179,39 +223,15 @@ def _ip6(data: Bytes, at: int, end: int, cut: int, w: Row) -> int:
     w[c.G_DST_HI] = le64(data, at + 24)
     w[c.G_DST_LO] = le64(data, at + 32)
     w[c.G_MISSING] = stop - end if stop > end else 0
-    stop = min(stop, end)
-    following = u8(data, at + 6)
-    at += 40
-    kind = SEGMENT
-    for _ in range(16):
-        if following not in (0, 43, 44, 51, 60, 135):
-            break
-        if at + 8 > stop:
-            w[n.N_SHORT_IP] += 1
-            return SKIPPED
-        skip = 8
-        if following == 51:
-            skip = (u8(data, at + 1) + 2) * 4
-        elif following == 44:
-            offset = be16(data, at + 2)
-            w[c.G_FRAG] = offset & 0xFFF8
-            w[c.G_MORE] = offset & 1
-            w[c.G_IPID] = be32(data, at + 4)
-            if offset & 0xFFF9:
-                kind = FRAGMENT
-        else:
-            skip = (u8(data, at + 1) + 1) * 8
-        following = u8(data, at)
-        at += skip
-        if kind == FRAGMENT and w[c.G_FRAG] != 0:
-            break  # what follows is the middle of a datagram
-    w[c.G_L4] = following
-    w[c.G_L4_OFF] = at
-    w[c.G_L4_END] = stop
-    if at > stop:
+    w[c.G_L4_END] = min(stop, end)
+    w[c.G_L4] = u8(data, at + 6)
+    w[c.G_IPID] = 0
+    at = _behind_extensions(data, at + 40, w[c.G_L4_END], w)
+    if at < 0:
         w[n.N_SHORT_IP] += 1
         return SKIPPED
-    return kind
+    w[c.G_L4_OFF] = at
+    return FRAGMENT if w[c.G_FRAG] | w[c.G_MORE] else SEGMENT
 
 
 @kernel()

@@ -68,10 +68,14 @@ def forget_direction(flow: Rows, k: int, direction: int, held: Rows, links: Row,
 
 @kernel()
 def open_connection(w: Row, flow: Rows, k: int, held: Rows, links: Row) -> int:
-    """SYN: the sender's numbering starts; a number other than the expected one is a new connection."""
+    """SYN: the sender's numbering starts; a number other than the expected one is a new connection.
+
+    G_SEQ goes on to the first byte of data, for a SYN may carry some.
+    """
     direction = w[c.G_DIR]
     base = c.F_DIR + direction * c.DIRECTION
     first = (w[c.G_SEQ] + 1) & 0xFFFFFFFF
+    w[c.G_SEQ] = first
     known = flow[k, base + c.D_NEXT]
     answered = (w[c.G_TCP] & ACK) != 0
     if known >= 0 and not 0 <= after(known, first) < _SAME:
@@ -111,52 +115,16 @@ def _differs(data: Bytes, at: int, h: int, skip: int, size: int, held: Rows, chu
 
 
 @kernel()
-def hold(data: Bytes, w: Row, flow: Rows, k: int, held: Rows, chunks: Chunks, links: Row, holes: Rows) -> int:
-    """Keep a segment that lies behind a hole, in the order of sequence numbers.
-
-    Bytes that are already held stay as they came first; the new segment is kept only where it is not covered.
-    """
-    base = c.F_DIR + w[c.G_DIR] * c.DIRECTION
-    sequence, size, at = w[c.G_SEQ], w[c.G_LEN], w[c.G_OFF]
-    before = i64(-1)
-    here = flow[k, base + c.D_HELD]
-    while here >= 0 and after(held[here, c.H_SEQ], sequence) <= 0:
-        overlap = after(held[here, c.H_SEQ] + held[here, c.H_LEN], sequence)
-        if overlap > 0:
-            same = min(overlap, size)
-            if _differs(data, at, here, held[here, c.H_LEN] - overlap, same, held, chunks, links):
-                w[n.N_DIFFERS] += 1
-                held[here, c.H_ANOMALY] |= _DIFFERS
-            if overlap >= size:
-                w[n.N_COPY] += 1
-                return 0
-            sequence = (sequence + overlap) & 0xFFFFFFFF
-            at += overlap
-            size -= overlap
-        before = here
-        here = held[here, c.H_NEXT]
-    if here >= 0:
-        into = after(sequence + size, held[here, c.H_SEQ])
-        if into > 0:
-            if _differs(data, at + size - into, here, 0, min(into, held[here, c.H_LEN]), held, chunks, links):
-                w[n.N_DIFFERS] += 1
-                held[here, c.H_ANOMALY] |= _DIFFERS
-            size -= into
-            if size <= 0:
-                w[n.N_COPY] += 1
-                return 0
+def _keep(data: Bytes, at: int, size: int, before: int, here: int, base: int, w: Row, flow: Rows, held: Rows, chunks: Chunks, links: Row) -> int:  # fmt: skip # noqa: E501
+    """A row for data[at:at + size] between the held segments `before` and `here`; -1 when there is no room."""
     row = slab.take_held(held, w)
-    head = i64(-2)
-    if row >= 0:
-        head = slab.append(data, at, size, -1, -1, 0, chunks, links, w)
-    if head == -2:
-        if row >= 0:
-            held[row, c.H_NEXT] = w[c.C_FREE_HELD]
-            w[c.C_FREE_HELD] = row
-        w[n.N_HELD_LOST] += size
+    if row < 0:
         return -1
-    w[n.N_REORDERED] += 1
-    held[row, c.H_SEQ] = sequence
+    head = slab.append(data, at, size, -1, -1, 0, chunks, links, w)
+    if head == -2:
+        held[row, c.H_NEXT] = w[c.C_FREE_HELD]
+        w[c.C_FREE_HELD] = row
+        return -1
     held[row, c.H_LEN] = size
     held[row, c.H_CHUNK] = head
     held[row, c.H_TS] = w[c.G_TS]
@@ -165,21 +133,66 @@ def hold(data: Bytes, w: Row, flow: Rows, k: int, held: Rows, chunks: Chunks, li
     held[row, c.H_DMAC] = w[c.G_DMAC]
     held[row, c.H_VLAN] = w[c.G_VLAN]
     held[row, c.H_ANOMALY] = w[c.G_ANOMALY]
-    held[row, c.H_MISSING] = w[c.G_MISSING]
     held[row, c.H_NEXT] = here
+    k = w[c.G_FLOW]
     if before >= 0:
         held[before, c.H_NEXT] = row
     else:
         flow[k, base + c.D_HELD] = row
+    flow[k, base + c.D_N_HELD] += 1
+    flow[k, base + c.D_HELD_BYTES] += size
+    return int(row)
+
+
+@kernel()
+def hold(data: Bytes, w: Row, flow: Rows, k: int, held: Rows, chunks: Chunks, links: Row, holes: Rows) -> int:
+    """Keep a segment that lies behind a hole, in the order of sequence numbers.
+
+    Bytes that are already held stay as they came first; of the new segment, what lies between them is kept.
+    """
+    base = c.F_DIR + w[c.G_DIR] * c.DIRECTION
+    sequence, size, at = w[c.G_SEQ], w[c.G_LEN], w[c.G_OFF]
+    if size > c.HOLD_BYTES:
+        w[n.N_HELD_LOST] += size
+        return -1
     if flow[k, base + c.D_N_HELD] == 0:
-        flow[k, base + c.D_HOLE_TS] = w[c.G_TS]
         slot = w[c.C_HOLE_TAIL] % c.HOLES
+        flow[k, base + c.D_HOLE_TS] = w[c.G_TS]
         holes[slot, 0] = k
         holes[slot, 1] = w[c.G_DIR]
         holes[slot, 2] = w[c.G_TS]
         w[c.C_HOLE_TAIL] += 1
-    flow[k, base + c.D_N_HELD] += 1
-    flow[k, base + c.D_HELD_BYTES] += size
+    before = i64(-1)
+    here = flow[k, base + c.D_HELD]
+    kept = 0
+    while size > 0:
+        while here >= 0 and size > 0 and after(held[here, c.H_SEQ], sequence) <= 0:
+            same = min(size, max(0, after(held[here, c.H_SEQ] + held[here, c.H_LEN], sequence)))
+            if same > 0:
+                skip = after(sequence, held[here, c.H_SEQ])
+                if _differs(data, at, here, skip, same, held, chunks, links):
+                    w[n.N_DIFFERS] += 1
+                    held[here, c.H_ANOMALY] |= _DIFFERS
+                sequence = (sequence + same) & 0xFFFFFFFF
+                at += same
+                size -= same
+            before = here
+            here = held[here, c.H_NEXT]
+        if size <= 0:
+            break
+        piece = size if here < 0 else min(size, after(held[here, c.H_SEQ], sequence))
+        row = _keep(data, at, piece, before, here, base, w, flow, held, chunks, links)
+        if row < 0:
+            w[n.N_HELD_LOST] += size
+            return -1
+        held[row, c.H_SEQ] = sequence
+        held[row, c.H_MISSING] = w[c.G_MISSING] if piece == size else 0
+        before = row
+        sequence = (sequence + piece) & 0xFFFFFFFF
+        at += piece
+        size -= piece
+        kept += piece
+    w[n.N_REORDERED if kept else n.N_COPY] += 1
     return 0
 
 
