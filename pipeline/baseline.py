@@ -241,7 +241,7 @@ def read(path: Path) -> Baseline:
 
     try:
         with path.open("rb") as file:
-            table = pq.read_table(pa.PythonFile(file, mode="r"))
+            table = pq.ParquetFile(pa.PythonFile(file, mode="r")).read()
     except OSError as failure:
         if failure.errno is None:
             raise BaselineError(f"{path}: not a baseline: damaged or not Parquet") from None

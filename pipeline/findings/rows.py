@@ -31,6 +31,9 @@ _FACTS_KEPT = 4096
 Row = tuple[Window, Activities]
 
 
+_NO_ROWS = ALERT.empty_table()
+
+
 class RowWriter:
     """Writes rows with the words of one site."""
 
@@ -61,6 +64,8 @@ class RowWriter:
 
     def table(self, rows: Sequence[Row]) -> pa.Table:
         """Rows of schema ALERT."""
+        if not rows:
+            return _NO_ROWS
         columns: dict[str, list[Any]] = {name: [] for name in ALERT.names}
         for window, told in rows:
             for name, value in self._row(window, told).items():
