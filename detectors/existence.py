@@ -78,6 +78,8 @@ class Existence:
         slots = self.slots.add(words, k.KNOWN)
         rows = self.slots.rows("seen")
         rows["since"][slots] = k.UNSET
+        for name in ("flags", "asking_mac", "answering_mac"):
+            rows[name][slots] = 0
         for name in ("first", "last", "n"):
             rows[name][slots] = np.asarray(baseline[name]).astype(np.int64)
 

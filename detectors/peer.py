@@ -21,6 +21,8 @@ from schemas.codes import WRITING, Direction, Kind, Match, Op, Protocol, Space, 
 _ROGUE = Attack("TA0108", "T0848", "Rogue Master")
 _REMOTE = Attack("TA0109", "T0886", "Remote Services")
 _DISCOVERY = Attack("TA0102", "T0846", "Remote System Discovery")
+_MIDDLE = Attack("TA0100", "T0830", "Adversary-in-the-Middle")
+_SPOOF = Attack("TA0103", "T0856", "Spoof Reporting Message")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,7 @@ class Params:
 
 
 class PeerDetector(Existence):
-    """Who talks to whom, over which protocol and port; strangers alarm at once, and more loudly when they write."""
+    """Who talks to whom, over which protocol and port, from which network card; what is strange alarms at once."""
 
     name = "peer"
     version = "1"
@@ -81,6 +83,26 @@ class PeerDetector(Existence):
             attacks=(_ROGUE, _DISCOVERY),
             confidence=60,
         ),
+        FindingType(
+            code=kernel.TYPE_ANSWERING,
+            uid="peer.device_mac",
+            title="Device answers from another network card",
+            text="{device} answers {client} from {device_mac}, which never spoke for it before",
+            types=("policy",),
+            analytic_type=4,
+            attacks=(_MIDDLE, _SPOOF),
+            confidence=75,
+        ),
+        FindingType(
+            code=kernel.TYPE_ASKING,
+            uid="peer.client_mac",
+            title="Client asks from another network card",
+            text="somebody asks {device} as {client} from {client_mac}, which never spoke for it before",
+            types=("policy",),
+            analytic_type=4,
+            attacks=(_MIDDLE, _ROGUE),
+            confidence=75,
+        ),
     )
 
     def __init__(self, params: Params, learning: Learning) -> None:
@@ -108,39 +130,41 @@ class PeerDetector(Existence):
         self._clients = np.ascontiguousarray(np.unique(np.concatenate([self._clients, clients]), axis=0))
 
     def learned(self) -> Mapping[str, NDArray[Any]]:
-        """Known services (`code`: protocol << 56 | port) and devices."""
+        """Known services (`code`: protocol << 56 | port), devices, MACs (`code`; without a peer: the device's)."""
         keys, rows = self.slots.keys, self.slots.rows("seen")
         kind = keys[:, 3] & np.uint64(0xFF)
-        keep = ((keys[:, k.STATUS] & k.KNOWN) != 0) & (kind != kernel.PAIR)
+        marks = (kind == kernel.PAIR) | ((kind == kernel.LINK) & (keys[:, 4] == 0))
+        keep = ((keys[:, k.STATUS] & k.KNOWN) != 0) & ~marks
         keys, rows, kind = keys[keep], rows[keep], kind[keep]
-        is_service = kind == kernel.SERVICE
         protocol = keys[:, 3] >> np.uint64(8) & np.uint64(0xFF)
+        service = protocol << np.uint64(56) | keys[:, 3] >> np.uint64(16)
         return baseline_columns(
             device=keys[:, 0],
             peer=keys[:, 1:3],
-            parameter=np.where(is_service, "service", "device"),
-            code=np.where(is_service, protocol << np.uint64(56) | keys[:, 3] >> np.uint64(16), np.uint64(0)),
+            parameter=np.array(["", "service", "", "device", "mac"])[kind.astype(np.int64)],
+            code=np.where(kind == kernel.SERVICE, service, keys[:, 4]),
             n=rows["n"].astype(np.uint64),
             first=rows["first"],
             last=rows["last"],
         )
 
     def adopt(self, baseline: Mapping[str, NDArray[Any]]) -> None:
-        """Its services, pairs and devices are known; every other is strange from the first record."""
+        """Its services, pairs, devices and MAC addresses are known; every other is strange from the first record."""
         self.slots.adopt_everywhere()
         peer = addresses(baseline["peer"])
         code = np.asarray(baseline["code"], np.uint64)
-        is_service = np.asarray(baseline["parameter"]) == "service"
+        is_service, is_mac = (np.asarray(baseline["parameter"]) == name for name in ("service", "mac"))
         words = np.zeros((len(code), k.WORDS), np.uint64)
         words[:, 0] = baseline["device"]
         words[:, 1:3] = peer
         service = kernel.SERVICE | code >> np.uint64(56) << np.uint64(8) | (code & np.uint64(0xFFFF)) << np.uint64(16)
-        words[:, 3] = np.where(is_service, service, kernel.DEVICE)
+        words[:, 3] = np.where(is_service, service, np.where(is_mac, kernel.LINK, kernel.DEVICE))
+        words[is_mac, 4] = code[is_mac]
         self._enter(words, baseline)
-        pairs = words[is_service]
-        pairs[:, 3] = kernel.PAIR
-        of_service = {name: np.asarray(baseline[name])[is_service] for name in ("first", "last", "n")}
-        self._enter(pairs, of_service)
+        for rows, kind in ((is_service, kernel.PAIR), (is_mac, kernel.LINK)):
+            marks = words[rows]
+            marks[:, 3], marks[:, 4] = kind, 0
+            self._enter(marks, {name: np.asarray(baseline[name])[rows] for name in ("first", "last", "n")})
         self._know(peer[is_service])
 
 
@@ -162,8 +186,11 @@ def example(rng: np.random.Generator) -> list[Columns]:
         asked, served = bytes(10) + b"\xff\xff\x0a\x00\x00" + bytes([client]), bytes(15) + bytes([100 + device])
         at = int(start + second * SECOND_NS)
         value = {"space": Space.HOLDING_REGISTER, "value": float(rng.integers(40, 60)), "direction": Direction.READ}
-        request = {"src_ip": asked, "dst_ip": served, "src_port": 40_000 + client, "dst_port": port}
-        answer = {"src_ip": served, "dst_ip": asked, "src_port": port, "dst_port": 40_000 + client}
+        asker, server = 0x0200_0000_0000 + client, 0x0200_0000_0100 + device
+        if second > 600:
+            asker += 0x1000
+        request = {"src_ip": asked, "dst_ip": served, "src_port": 40_000 + client, "dst_port": port, "src_mac": asker}
+        answer = {"src_ip": served, "dst_ip": asked, "src_port": port, "dst_port": 40_000 + client, "src_mac": server}
         rows.append(
             base
             | request
@@ -187,4 +214,6 @@ def example(rng: np.random.Generator) -> list[Columns]:
     ask(342.0, 1, 2)
     ask(950.0, 3, 0)
     ask(951.0, 3, 0, Op.WRITE)
+    for second in range(952, 960):
+        ask(second, 1 + second % 2, second % 2)
     return [records(rows[at : at + 17]) for at in range(0, len(rows), 17)]

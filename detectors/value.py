@@ -1,4 +1,4 @@
-"""Value: ranges and steps of tags, for what devices report and for what is written to them."""
+"""Value: ranges, steps and standstills of tags, for what devices report and for what is written to them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from detectors import evidence
 from detectors.base import Alerts, Attack, Buckets, FindingType, Mark, State
 from detectors.columns import Columns, records
 from detectors.existence import baseline_columns
-from detectors.kernels import settle
+from detectors.kernels import settle, still
 from detectors.kernels import slots as k
 from detectors.kernels import value as kernel
 from detectors.lifecycle import SECOND_NS, Learning
@@ -24,9 +24,13 @@ _MODIFY = Attack("TA0106", "T0836", "Modify Parameter")
 _SPOOF = Attack("TA0103", "T0856", "Spoof Reporting Message")
 
 SIDES = {kernel.REPORTED: "reported", kernel.WRITTEN: "written"}
-PARAMETERS = ("low", "high", "margin", "step", "gap_ns", "kind")
+HOT_PARAMETERS = {"gap_ns": "gap", "kind": "kind", "type": "type"}
+COLD_PARAMETERS = ("low", "high", "margin", "step", "unchanged", "longest", "longest_ns")
+PARAMETERS = (*COLD_PARAMETERS, *HOT_PARAMETERS)
 """Parameters of a tag in a baseline, after "reported." or "written.": the learned range, the margin as a share of it,
-the largest normal step, the longest silence learned, and the kind (`detectors.kernels.settle.KINDS`)."""
+the largest normal step, the share of polls without a change, the longest standstill in polls and in ns, the longest
+silence, the kind (`detectors.kernels.settle.KINDS`), and how its points were encoded (PointType, or as
+`detectors.kernels.wide` has it): learned of one encoding of the site file, it says nothing about another."""
 _FEW_REPORTS = 4
 """A reported tag with fewer than this part of `value_samples` goes into a baseline as not learned."""
 
@@ -51,7 +55,7 @@ class Params:
 
 
 class ValueDetector:
-    """Each tag against its learned range and its largest learned step; what alarms is never learned."""
+    """Each tag against its learned range, its largest step and its longest standstill; what alarms is never learned."""
 
     name = "value"
     version = "1"
@@ -103,6 +107,16 @@ class ValueDetector:
             title="Constant value changed",
             text="{tag} of {device} reads {observed}, and was always {expected}",
             types=("value",),
+            analytic_type=3,
+            attacks=(_SPOOF,),
+            confidence=60,
+        ),
+        FindingType(
+            code=kernel.TYPE_STUCK,
+            uid="value.stuck",
+            title="Value stands still",
+            text="{tag} of {device} stands still at {observed}; it always moved before, within {expected}",
+            types=("value", "operational"),
             analytic_type=3,
             attacks=(_SPOOF,),
             confidence=60,
@@ -170,7 +184,7 @@ class ValueDetector:
         }
 
     def learned(self) -> Mapping[str, NDArray[Any]]:
-        """Six rows for each tag, see PARAMETERS; a tag with too few values says LEARN in `state`."""
+        """A row for each tag and parameter, see PARAMETERS; a tag with too few values says LEARN in `state`."""
         hot, cold = self.slots.rows("hot").copy(), self.slots.rows("cold").copy()
         settle.settle_all(hot, cold, self._lengths)
         tags = np.flatnonzero(hot["state"])
@@ -178,7 +192,7 @@ class ValueDetector:
         keys = self.slots.keys[tags // kernel.PAGE]
         side = (keys[:, 1] >> np.uint64(48)).astype(np.int64)
         enough = (side == kernel.WRITTEN) | (_FEW_REPORTS * hot["n"] >= self.learning.value_samples)
-        numbers = [cold["low"], cold["high"], cold["margin"], cold["step"], hot["gap"], hot["kind"]]
+        numbers = [*(cold[name] for name in COLD_PARAMETERS), *(hot[name] for name in HOT_PARAMETERS.values())]
         names = [[f"{SIDES[s]}.{name}" for name in PARAMETERS] for s in SIDES]
         one = baseline_columns(
             device=keys[:, 0],
@@ -190,7 +204,7 @@ class ValueDetector:
             state=np.where(enough, LearnState.LIVE, LearnState.LEARN).astype(np.uint8),
             n=hot["n"].astype(np.uint64),
             first=cold["first"],
-            last=hot["seen"],
+            last=np.maximum(cold["first"], hot["seen"]),
         )
         rows = {name: np.repeat(column, len(PARAMETERS), axis=0) for name, column in one.items()}
         rows["value"] = np.column_stack(numbers).astype(np.float64).reshape(-1)
@@ -224,17 +238,20 @@ class ValueDetector:
     def _set(self, tags: NDArray[np.int64], field: NDArray[np.int64], rows: Mapping[str, NDArray[Any]]) -> None:
         hot, cold = self.slots.held["hot"], self.slots.held["cold"]
         value = np.asarray(rows["value"], np.float64)
+        cold["unchanged"][tags] = 1.0
+        for name in ("longest", "longest_ns", "moved"):
+            cold[name][tags] = 0
+        for name in ("type", "same"):
+            hot[name][tags] = 0
         for i, name in enumerate(PARAMETERS):
-            at, number = tags[field == i], value[field == i]
-            if name in ("gap_ns", "kind"):
-                hot["gap" if name == "gap_ns" else name][at] = number
-            else:
-                cold[name][at] = number
+            held, place = (hot, HOT_PARAMETERS[name]) if name in HOT_PARAMETERS else (cold, name)
+            held[place][tags[field == i]] = value[field == i]
         hot["n"][tags] = rows["n"].astype(np.int64)
         hot["last"][tags] = np.nan
         hot["seen"][tags] = rows["last"].astype(np.int64)
         cold["first"][tags] = rows["first"].astype(np.int64)
-        cold["since"][tags] = settle.NEVER
+        for name in ("since", "told"):
+            cold[name][tags] = still.NEVER
         for tag in np.unique(tags):
             settle.apply_bounds(hot, cold, tag)
 
@@ -247,7 +264,8 @@ def _parameters(names: NDArray[Any]) -> tuple[NDArray[np.uint64], NDArray[np.int
 
 
 def example(rng: np.random.Generator) -> list[Columns]:
-    """Two devices polled each second; then values just inside and just outside the margins, and a written one."""
+    """Two devices polled each second; then values just inside and just outside the margins, a
+    written one, and one that no longer moves."""
     start = 1_700_000_000 * SECOND_NS
     devices = [int(d) for d in rng.integers(1, 1 << 63, 2)]
     rows: list[dict[str, Any]] = []
@@ -292,6 +310,7 @@ def example(rng: np.random.Generator) -> list[Columns]:
                 6: 42.0,
                 8: float(second // 20 % 3),
                 9: float(17 * second % 65_536),
+                10: 500.0 + 7 * (second // 2) % 83,
             }
             put(second + device / 4, device, Direction.READ, polled)
         if second % 20 == 0:
@@ -300,4 +319,6 @@ def example(rng: np.random.Generator) -> list[Columns]:
         put(second, 0, Direction.READ, {5: value, 6: 42.0 if value != 1090.1 else 43.0, 8: 1.0, 9: 17.0 * second})
     put(350.0, 0, Direction.WRITTEN, {5: 53.0})
     put(351.0, 0, Direction.WRITTEN, {5: 54.5})
+    for second in range(360, 400):
+        put(second, 1, Direction.READ, {10: 540.0})
     return [records(rows[at : at + 31]) for at in range(0, len(rows), 31)]

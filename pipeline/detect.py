@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from detectors.base import Alerts, Detector, Mark
 from detectors.columns import Columns
 from detectors.registry import load
+from detectors.wide import Reading
 from pipeline.findings import Findings
 from schemas.codes import MarkKind
 
@@ -36,12 +37,20 @@ class Loop:
 
     Whatever the batching, detectors that want time see the same TIME marks at the same places of the stream: the loop
     cuts batches where record time first reaches another whole second.  Where the source carries marks of its own
-    (`marks_time=False`), the loop adds none.
+    (`marks_time=False`), the loop adds none.  Detectors see points as `reading` gives them; sinks, as they are.
     """
 
-    def __init__(self, detectors: Sequence[Detector], findings: Findings, *, marks_time: bool = True) -> None:
+    def __init__(
+        self,
+        detectors: Sequence[Detector],
+        findings: Findings,
+        *,
+        marks_time: bool = True,
+        reading: Reading | None = None,
+    ) -> None:
         self.detectors = tuple(detectors)
         self.findings = findings
+        self.reading = reading or Reading()
         self._wants_time = any(d.wants_time for d in self.detectors)
         self._cuts = marks_time and self._wants_time
         self._second: int | None = None
@@ -52,6 +61,7 @@ class Loop:
         """Judge a batch of records, in the order of the stream."""
         if not len(batch):
             return
+        batch = self.reading.of(batch)
         if not self._cuts:
             self._judge(batch)
             return

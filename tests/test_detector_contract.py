@@ -111,6 +111,7 @@ def test_its_example_alarms_near_the_threshold_and_only_after_learning(name: str
 
 def test_finding_types_are_its_own_and_their_texts_can_be_filled(name: str) -> None:
     known = {"client", "device", "unit", "tag", "function", "op", "observed", "expected", "outcome"}
+    known |= {"client_mac", "device_mac"}
     for finding in build(name).findings:
         assert finding.uid.startswith(f"{name}.")
         assert finding.text.format(**dict.fromkeys(known, "x"))

@@ -1,7 +1,7 @@
 """Peer: who talks to whom, over which protocol and port.
 
-Keys of one table: a service (client, device, protocol, port), the pair it belongs to, and the device once it has
-spoken.  A record of a known service costs one lookup.
+Keys of one table: a service (client, device, protocol, port), the pair it belongs to, the device once it has spoken,
+and the MAC addresses that both speak from.  A record of a known service costs one lookup.
 """
 
 from __future__ import annotations
@@ -32,10 +32,15 @@ from schemas.codes import Kind, Severity
 TYPE_CLIENT = 101
 TYPE_SERVICE = 103
 TYPE_DEVICE = 104
+TYPE_ANSWERING = 105
+TYPE_ASKING = 106
 
 SERVICE = np.uint64(1)
 PAIR = np.uint64(2)
 DEVICE = np.uint64(3)
+LINK = np.uint64(4)
+"""What a key is; a LINK is the MAC address that somebody speaks from (none for the device itself), or with 0 says that
+one is held."""
 
 ANSWERED = 1
 """Flag of a service: its device has spoken over it."""
@@ -46,8 +51,11 @@ OF_STRANGER = 4
 SITE_STRANGER = 8
 """Flag of a strange service: no baseline knows its client at all."""
 
-MOST_KEYS = 3
-MOST_ALERTS = 3
+TRUSTED = 1
+"""Flag of a link: first sight of somebody who was known without any."""
+
+MOST_KEYS = 5
+MOST_ALERTS = 4
 """What one record can add."""
 
 _FOREIGN = int(Kind.FOREIGN)
@@ -109,6 +117,44 @@ def _hear(table: Any, rows: Any, rules: Any, out: Any, row: Any, ts: Any, hi: An
 
 
 @kernel()
+def _is_usual(table: Any, rows: Any, rules: Any, ts: Any, hi: Any, lo: Any, device: Any, mac: Any) -> Any:
+    """(Whether this MAC address is normal for a speaker, its slot)."""
+    slot = look(table, device, hi, lo, LINK, mac)
+    if slot >= 0:
+        touch(rows, slot, ts)
+        return is_known(table, slot) or (rows["flags"][slot] & TRUSTED) != 0, slot
+    live = is_live(table.buckets, np.int64(device % N_BUCKETS), rules)
+    first = look(table, device, hi, lo, LINK, np.uint64(0)) < 0
+    slot = add(table, rows, rules, live, not live, ts, device, hi, lo, LINK, mac)
+    if first:
+        add(table, rows, rules, live, not live, ts, device, hi, lo, LINK, np.uint64(0))
+        if slot >= 0:
+            rows["flags"][slot] |= TRUSTED
+    return first or not live, slot
+
+
+@kernel()
+def _speak(
+    table: Any, rows: Any, rules: Any, out: Any, row: Any, ts: Any, hi: Any, lo: Any, device: Any, mac: Any, asks: Any,
+    service: Any,
+) -> None:  # fmt: skip
+    """Client or device speaks from another MAC address than before; a learned one is noted in its service's row."""
+    if asks:
+        usual, slot = _is_usual(table, rows, rules, ts, hi, lo, device, mac)
+    else:
+        usual, slot = _is_usual(table, rows, rules, ts, np.uint64(0), np.uint64(0), device, mac)
+    if usual:
+        if asks:
+            rows["asking_mac"][service] = mac
+        else:
+            rows["answering_mac"][service] = mac
+    elif is_due(rows, slot, ts, rules):
+        what = TYPE_ASKING if asks else TYPE_ANSWERING
+        about = about_pair(what, hi, lo, device) if asks else about_device(what, device)
+        report(out, row, what, _HIGH, 0, about, np.uint64(0))
+
+
+@kernel()
 def peers(start: Any, wire: Any, writes: Any, clients: Any, table: Any, rows: Any, rules: Any, out: Any) -> Any:
     """Judge and learn the records from `start` on, until they end or there is no more room.
 
@@ -164,4 +210,9 @@ def peers(start: Any, wire: Any, writes: Any, clients: Any, table: Any, rows: An
             if slot >= 0:
                 rows["flags"][slot] |= ANSWERED
             _hear(table, rows, rules, out, i, ts, hi, lo, device)
+        mac = wire.src_mac[i]
+        if slot >= 0 and mac != zero and not (asks and strange):
+            usual = rows["asking_mac"][slot] if asks else rows["answering_mac"][slot]
+            if mac != usual:
+                _speak(table, rows, rules, out, i, ts, hi, lo, device, mac, asks, slot)
     return len(wire.ts)

@@ -16,8 +16,19 @@ from detectors.jit import kernel
 from detectors.kernels.mix import mix
 from detectors.kernels.slots import ADOPTED, CLOCK, KNOWN, START, STATUS, UNSET, find, hash_words, insert
 
-SEEN = np.dtype([("first", np.int64), ("last", np.int64), ("since", np.int64), ("n", np.int64), ("flags", np.int64)])
-"""Held for a key: ns of first and last sight, start of its evidence window, sightings, the detector's own bits."""
+SEEN = np.dtype(
+    [
+        ("first", np.int64),
+        ("last", np.int64),
+        ("since", np.int64),
+        ("n", np.int64),
+        ("flags", np.int64),
+        ("asking_mac", np.uint64),
+        ("answering_mac", np.uint64),
+    ]
+)
+"""Held for a key: ns of first and last sight, start of its evidence window, sightings, the detector's own bits, and of
+a service the learned MAC addresses from which client and device spoke last."""
 
 TYPE_PAIR = 102
 """Finding type of a new pair: the parent of what else a stranger does."""
@@ -32,6 +43,7 @@ class Wire(NamedTuple):
     dst_ip: NDArray[np.uint64]
     src_port: NDArray[np.uint16]
     dst_port: NDArray[np.uint16]
+    src_mac: NDArray[np.uint64]
     client_is_src: NDArray[np.uint8]
     protocol: NDArray[np.uint8]
     kind: NDArray[np.uint8]
@@ -129,6 +141,8 @@ def add(
         rows["since"][slot] = UNSET
         rows["n"][slot] = 1
         rows["flags"][slot] = 0
+        rows["asking_mac"][slot] = 0
+        rows["answering_mac"][slot] = 0
     return slot
 
 

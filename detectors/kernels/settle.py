@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from detectors.jit import kernel
+from detectors.kernels.still import ANALOG, still_limit
+from detectors.kernels.wide import BASE
 from schemas.codes import LearnState, PointType
 
 LEARN = int(LearnState.LEARN)
@@ -19,14 +21,11 @@ LIVE = int(LearnState.LIVE)
 
 CONSTANT = 1
 DISCRETE = 2
-ANALOG = 3
 COUNTER = 4
 UNSCORABLE = 5
 KINDS = ("", "constant", "discrete", "analog", "counter", "unscorable")
 """What a tag was found to be: one value; few values, no margin; a range with margin and steps; rising or falling
 throughout, steps alone; a register that is no quantity of its own, such as the low half of a float."""
-
-NEVER = np.iinfo(np.int64).min
 
 HOT = np.dtype(
     [
@@ -41,11 +40,15 @@ HOT = np.dtype(
         ("kind", np.uint8),
         ("type", np.uint8),
         ("alarmed", np.uint8),
+        ("same", np.uint16),
+        ("still", np.uint16),
     ],
     align=True,
 )
 """What every value of a tag touches, 64 bytes: bounds (while learning: extremes), value before, largest normal step,
-ns of the latest value, longest silence learned, values, LearnState, kind, PointType, whether it is out of range."""
+ns of the latest value, longest silence learned, values, LearnState, kind, type of its points (PointType, or as
+`detectors.kernels.wide` has it), whether it is out of range, for how many polls it has not changed, and how many of
+these are normal (0: any number)."""
 
 COLD = np.dtype(
     [
@@ -61,12 +64,18 @@ COLD = np.dtype(
         ("since", np.int64),
         ("ups", np.int64),
         ("downs", np.int64),
+        ("moved", np.int64),
+        ("told", np.int64),
+        ("longest", np.int64),
+        ("longest_ns", np.int64),
+        ("unchanged", np.float64),
     ]
 )
 """What only learning and alarms touch: extremes and largest step of the first part of learning, then of all; margin
 as a share of the range; largest step where the number wraps; way travelled; one bit for each distinct value; ns of
-first sight; ns since it is out of range; steps up, steps down.  While learning, `margin` and `wider` are the
-overshoot of range and steps up to the latest mark."""
+first sight; ns since it is out of range; steps up, steps down; ns of the value that did not change since; ns at which
+standing still was told; longest standstill learned, in polls and in ns; share of polls without a change.  While
+learning, `margin` and `wider` are the overshoot of range and steps up to the latest mark."""
 
 FEW = 10
 """Up to so many distinct values a tag is a state, not a quantity."""
@@ -95,8 +104,9 @@ class Lengths(NamedTuple):
 
 
 @kernel(inline=True)
-def wrap_span(kind: Any) -> Any:
+def wrap_span(form: Any) -> Any:
     """How far apart an integer's ends are by its encoding, 0.0 where it does not wrap."""
+    kind = form & BASE
     if kind in (_U16, _I16):
         return _SPAN16
     return _SPAN32 if kind in (_U32, _I32) else 0.0
@@ -187,6 +197,7 @@ def apply_bounds(hot: Any, cold: Any, tag: Any) -> None:
         hot["high"][tag] = np.inf
     if kind in (CONSTANT, DISCRETE, UNSCORABLE):
         hot["reach"][tag] = np.inf
+    hot["still"][tag] = still_limit(cold, tag, kind, hot["n"][tag])
     hot["state"][tag] = LIVE
 
 
@@ -214,6 +225,9 @@ def settle(hot: Any, cold: Any, tag: Any, lengths: Any) -> None:
     cold["high"][tag] = hot["high"][tag]
     cold["margin"][tag] = margin
     cold["step"][tag] = step * (1.0 + lengths.step_margin + wider) + floor
+    steps = hot["n"][tag] - 1
+    moves = cold["ups"][tag] + cold["downs"][tag]
+    cold["unchanged"][tag] = 1.0 - np.float64(moves) / np.float64(steps) if steps > 0 else 0.0
     apply_bounds(hot, cold, tag)
 
 

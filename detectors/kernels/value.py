@@ -19,13 +19,14 @@ from detectors.kernels.settle import (
     COUNTER,
     LEARN,
     LIVE,
-    NEVER,
     SHADOW,
     mark_extremes,
     settle,
     unwrapped,
 )
 from detectors.kernels.slots import KNOWN, STATUS, find, hash_words, insert, is_key
+from detectors.kernels.still import NEVER, is_stuck, learn_still, note
+from detectors.kernels.wide import PART, TYPED
 from schemas.codes import Direction, PointType, Quality, Severity
 
 TYPE_RANGE = 301
@@ -33,6 +34,7 @@ TYPE_WRITTEN_RANGE = 302
 TYPE_JUMP = 303
 TYPE_WRITTEN_JUMP = 304
 TYPE_CONSTANT = 305
+TYPE_STUCK = 306
 
 PAGE = 8
 """Tags to a page."""
@@ -40,18 +42,27 @@ PAGE = 8
 REPORTED = 1
 WRITTEN = 2
 """Direction class: what the device says, what it is told."""
+_WRITTEN_SIDE = np.uint64(WRITTEN << 48)
 
 SKIPPED_QUALITY = 0
 SKIPPED_DIRECTION = 1
 SKIPPED_TYPE = 2
 SKIPPED_NUMBER = 3
 SKIPPED_ROOM = 4
-SKIP_REASONS = ("bad quality", "echo or unknown direction", "text or bytes", "not a number", "table full")
+SKIPPED_PART = 5
+SKIP_REASONS = (
+    "bad quality",
+    "echo or unknown direction",
+    "text or bytes",
+    "not a number",
+    "table full",
+    "word of a wide value",
+)
 
 _READ = int(Direction.READ)
 _REPORT = int(Direction.REPORT)
 _WRITTEN_POINT = int(Direction.WRITTEN)
-_BAD = int(Quality.ADDRESS_UNKNOWN | Quality.INVALID)
+_SKIPPED = int(Quality.ADDRESS_UNKNOWN | Quality.INVALID) | PART
 _TEXT = int(PointType.TEXT)
 _BYTES = int(PointType.BYTES)
 _BOOL = int(PointType.BOOL)
@@ -115,6 +126,8 @@ def begin(hot: Any, cold: Any, tag: Any, x: Any, ts: Any, kind: Any) -> None:
     hot["kind"][tag] = 0
     hot["type"][tag] = kind
     hot["alarmed"][tag] = 0
+    hot["same"][tag] = 0
+    hot["still"][tag] = 0
     cold["first"][tag] = ts
     cold["since"][tag] = NEVER
     cold["low"][tag] = x
@@ -127,6 +140,11 @@ def begin(hot: Any, cold: Any, tag: Any, x: Any, ts: Any, kind: Any) -> None:
     cold["ups"][tag] = 0
     cold["downs"][tag] = 0
     cold["bits"][tag] = _bit(x)
+    cold["moved"][tag] = ts
+    cold["told"][tag] = NEVER
+    cold["longest"][tag] = 0
+    cold["longest_ns"][tag] = 0
+    cold["unchanged"][tag] = 0.0
 
 
 @kernel(inline=True)
@@ -153,6 +171,7 @@ def learn(hot: Any, cold: Any, tag: Any, x: Any, ts: Any, kind: Any, side: Any, 
     elif way < 0.0:
         cold["downs"][tag] += 1
     cold["bits"][tag] |= _bit(x)
+    learn_still(hot, cold, tag, x, ts)
     hot["gap"][tag] = max(hot["gap"][tag], ts - hot["seen"][tag])
     hot["last"][tag] = x
     hot["seen"][tag] = max(hot["seen"][tag], ts)
@@ -227,6 +246,14 @@ def _out_of_range(hot: Any, cold: Any, tag: Any, ts: Any, lengths: Any) -> Any:
 
 
 @kernel()
+def holds_tag(table: Any, hot: Any, device: Any, w1: Any, w2: Any, w3: Any, addr: Any) -> Any:
+    """Whether anything is known of a tag."""
+    w4 = addr >> np.uint64(3)
+    page = find(table, hash_words(device, w1, w2, w3, w4), device, w1, w2, w3, w4)
+    return page >= 0 and hot["state"][page * PAGE + np.int64(addr & np.uint64(7))] != 0
+
+
+@kernel()
 def values(
     start: Any, wire: Any, points: Any, table: Any, hot: Any, cold: Any, lengths: Any, skipped: Any, out: Any
 ) -> Any:
@@ -262,8 +289,9 @@ def values(
         w4 = np.uint64(0)
         fresh = True
         for j in range(first, stop):
-            if (np.int64(points.quality[j]) & _BAD) != 0:
-                skipped[SKIPPED_QUALITY] += 1
+            quality = np.int64(points.quality[j]) & _SKIPPED
+            if quality != 0:
+                skipped[SKIPPED_PART if quality == PART else SKIPPED_QUALITY] += 1
                 continue
             side = _side(np.int64(points.direction[j]))
             if side == 0:
@@ -298,7 +326,10 @@ def values(
                 skipped[SKIPPED_ROOM] += 1
                 continue
             tag = page * PAGE + np.int64(addr & np.uint64(7))
-            state = hot["state"][tag]
+            state = np.int64(hot["state"][tag])
+            if kind != np.int64(hot["type"][tag]) and (kind | np.int64(hot["type"][tag])) >= TYPED:
+                # Another meaning than the one learned: the site file has changed since.
+                state = np.int64(0)
             if state != LIVE:
                 if state == 0:
                     begin(hot, cold, tag, x, ts, kind)
@@ -306,7 +337,11 @@ def values(
                     keys[page, STATUS] |= KNOWN
                 continue
             hot["n"][tag] += 1
+            if hot["last"][tag] != hot["last"][tag]:
+                # The first value since a baseline was adopted, which may have been learned at any other time.
+                hot["seen"][tag] = ts
             if x < hot["low"][tag] or x > hot["high"][tag]:
+                hot["same"][tag] = 0
                 if _out_of_range(hot, cold, tag, ts, lengths):
                     what = TYPE_CONSTANT if hot["kind"][tag] == CONSTANT else TYPE_RANGE
                     what = TYPE_WRITTEN_RANGE if side == WRITTEN else what
@@ -326,6 +361,15 @@ def values(
                         key = about_tag(what, device, w1, w2, w3, addr)
                         parent = _parent(wire, i, side)
                         emit(out, i, j, what, rank, key, parent, last - limit, last + limit, x)
+                if hot["still"][tag] != 0 and side == REPORTED:
+                    note(hot, cold, tag, x, ts)
+                    if hot["same"][tag] > hot["still"][tag]:
+                        written = unit | np.uint64(points.space[j]) << np.uint64(32) | _WRITTEN_SIDE
+                        known = holds_tag(table, hot, device, written, w2, w3, addr)
+                        if not known and is_stuck(hot, cold, tag, ts, lengths):
+                            key = about_tag(TYPE_STUCK, device, w1, w2, w3, addr)
+                            low, high = cold["low"][tag], cold["high"][tag]
+                            emit(out, i, j, TYPE_STUCK, _MEDIUM, key, np.uint64(0), low, high, x)
                 hot["last"][tag] = x
             if ts > hot["seen"][tag]:
                 hot["seen"][tag] = ts

@@ -14,6 +14,7 @@ from pipeline.site import Site, SiteDevice, SiteTag
 
 FIELDS = frozenset(
     {"client", "device", "unit", "tag", "function", "op", "observed", "expected", "outcome", "protocol", "count"}
+    | {"client_mac", "device_mac"}
 )
 """What the text of a finding type may speak of."""
 STRANGER = "stranger"
@@ -87,7 +88,10 @@ def facts_of(subject: Subject, site: Site, names: Mapping[int, str]) -> Facts:
 def _tag(
     subject: Subject, device: SiteDevice | None, site: Site, names: Mapping[int, str]
 ) -> tuple[str, str, SiteTag | None]:
-    """The tag's name, its place as a line says it, and the site's tag where one register holds its value."""
+    """The tag's name, its place as a line says it, and the site's tag where its value is judged as a whole.
+
+    Detectors see the value of two words at the first of them.
+    """
     place = readable.tag_text(
         subject.protocol,
         subject.space,
@@ -101,7 +105,7 @@ def _tag(
     if known is None or subject.name_id:
         return place, place, None
     name = readable.visible(known.name)
-    if known.width == 1:
+    if subject.addr == known.addr:
         return name, f"{place} '{name}'", known
     return name, f"{place} '{name}' (word {subject.addr - known.addr + 1} of {known.width})", None
 
@@ -112,11 +116,15 @@ def values_of(told: Activities, facts: Facts, site: Site) -> tuple[str, str]:
     tag = facts.scaling
     if tag is not None and not (tag.type == "i16" and low <= 32767.0 < high):
         # Normal from below to above zero is no interval of unsigned words: then the words are shown.
-        low, high, seen = (site.scaled(tag, v) for v in (low, high, seen))
+        low, high, seen = (_engineering(site, tag, v) for v in (low, high, seen))
         if low > high or ((math.isnan(low) or math.isnan(high)) and tag.scale < 0):
             low, high = high, low
         unit = f" {readable.visible(tag.unit)}" if tag.unit else ""
     return _range_text(low, high, unit), "" if math.isnan(seen) else number_text(seen) + unit
+
+
+def _engineering(site: Site, tag: SiteTag, value: float) -> float:
+    return site.scaled(tag, value) if tag.width == 1 else value * tag.scale + tag.offset
 
 
 def _range_text(low: float, high: float, unit: str) -> str:
@@ -143,13 +151,18 @@ def line(kind: FindingType, subject: Subject, facts: Facts, told: Activities, va
         expected=expected or "none",
         outcome=readable.outcome_text(told.outcome),
         count=told.count,
+        client_mac=readable.mac_text(subject.client_mac),
+        device_mac=readable.mac_text(subject.server_mac),
     )
 
 
 def seen_text(kind: FindingType, subject: Subject, facts: Facts, observed: str) -> str:
-    """The value seen, else what the finding type speaks of: the function, or the client."""
+    """The value seen, else what the finding type speaks of: the MAC address, the function, or the client."""
     if observed:
         return observed
+    for field, mac in (("{device_mac}", subject.server_mac), ("{client_mac}", subject.client_mac)):
+        if field in kind.text:
+            return readable.mac_text(mac)
     if "{function}" in kind.text:
         return readable.function_text(subject.protocol, subject.func, subject.subfunc)
     return facts.client if "{client}" in kind.text else ""

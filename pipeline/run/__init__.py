@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from detectors.wide import Reading
 from pipeline import detect
 from pipeline.config import Config
 from pipeline.errors import OutputError
@@ -19,6 +20,7 @@ from pipeline.run.results import Results, names_table, record_sink
 from pipeline.run.source import Source
 from pipeline.sink import OutputFolder, write_table
 from pipeline.site import Site
+from pipeline.site.typed import typed_devices
 
 if TYPE_CHECKING:
     from pipeline.baseline import Baseline
@@ -136,11 +138,12 @@ def _loop(source: Source, config: Config, site: Site, baseline: Baseline | None)
         baseline_uid=baseline.digest if baseline is not None else "",
         versions={d.name: d.version for d in detectors},
     )
-    return detect.Loop(detectors, findings), untaught
+    return detect.Loop(detectors, findings, reading=Reading(typed_devices(site))), untaught
 
 
 def _health(loop: detect.Loop) -> list[HealthRow]:
     rows = [("detect", counter, d.name, n) for d in loop.detectors for counter, n in sorted(d.counters().items())]
+    rows += [("detect", counter, "site", n) for counter, n in loop.reading.counters().items()]
     return rows + [("findings", counter, "", n) for counter, n in sorted(loop.findings.counters().items())]
 
 

@@ -1,0 +1,96 @@
+"""Still: a quantity that always moved and no longer does.
+
+A standstill is improbable when it is longer than chance allows for polls on their own, and half as long again as the
+longest one learned, in polls and in time: a second client that polls faster makes more polls, not more time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from detectors.jit import kernel
+
+ANALOG = 3
+"""The kind of tag that is judged; see `detectors.kernels.settle.KINDS`."""
+MOVES = 50
+"""Changes that learning must have seen of a tag before its standing still says anything."""
+OFTEN = 10
+"""How many times as many polls as the longest normal standstill learning must have seen."""
+CHANCE = 1e-9
+"""How improbable a standstill must be, were each poll on its own."""
+LONGEST = 65_535
+"""Polls without a change are counted up to here."""
+NEVER = np.iinfo(np.int64).min
+
+_MINUTE = 60_000_000_000
+_BREAK = 10 * _MINUTE
+"""A silence that ends a standstill: nobody knows what the value did."""
+
+
+@kernel()
+def patience(unchanged: Any) -> Any:
+    """Polls without a change that have a chance of CHANCE at most: the least r with unchanged ** r <= CHANCE.
+
+    By squaring, since the machine's logarithm is not the same everywhere; at most LONGEST.
+    """
+    power = 1.0
+    polls = 0
+    for k in range(15, -1, -1):
+        square = unchanged
+        for _ in range(k):
+            square = square * square
+        if power * square > CHANCE:
+            power = power * square
+            polls += 1 << k
+    return min(polls + 1, LONGEST)
+
+
+@kernel()
+def still_limit(cold: Any, tag: Any, kind: Any, n: Any) -> Any:
+    """Polls without a change that are normal: max(ln CHANCE / ln p, 1.5 longest + 2).
+
+    0 where nothing can be said: of tags that rest for long, learning has seen too few rests to know the longest.
+    """
+    unchanged = cold["unchanged"][tag]
+    if kind != ANALOG or (1.0 - unchanged) * np.float64(n - 1) < MOVES - 0.5:
+        return 0
+    limit = max(patience(unchanged), (3 * cold["longest"][tag]) // 2 + 2)
+    return limit if limit < LONGEST and OFTEN * limit <= n else 0
+
+
+@kernel(inline=True)
+def note(hot: Any, cold: Any, tag: Any, x: Any, ts: Any) -> None:
+    """Count a poll that shows no change; a change, or a long silence, starts anew."""
+    seen = hot["seen"][tag]
+    if x != hot["last"][tag] or ts - seen > _BREAK:
+        hot["same"][tag] = 0
+        return
+    if hot["same"][tag] == 0:
+        cold["moved"][tag] = seen
+        cold["told"][tag] = NEVER
+    if hot["same"][tag] < LONGEST:
+        hot["same"][tag] += 1
+
+
+@kernel()
+def learn_still(hot: Any, cold: Any, tag: Any, x: Any, ts: Any) -> None:
+    """Take a standstill as normal."""
+    note(hot, cold, tag, x, ts)
+    if hot["same"][tag] > 0:
+        cold["longest"][tag] = max(cold["longest"][tag], np.int64(hot["same"][tag]))
+        cold["longest_ns"][tag] = max(cold["longest_ns"][tag], ts - cold["moved"][tag])
+
+
+@kernel()
+def is_stuck(hot: Any, cold: Any, tag: Any, ts: Any, lengths: Any) -> Any:
+    """Whether a standstill that has more polls than normal is evidence at `ts`: for a while, then again much later."""
+    lasting = ts - cold["moved"][tag]
+    if lasting < cold["longest_ns"][tag] // 2 * 3 + 2 * min(hot["gap"][tag], _MINUTE):
+        return False
+    told = cold["told"][tag]
+    if told == NEVER or ts - told >= lengths.rearm_ns:
+        cold["told"][tag] = ts
+        return True
+    return ts - told < lengths.window_ns

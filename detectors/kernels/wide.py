@@ -1,0 +1,222 @@
+"""Wide: registers that the site file gives a type become the values they mean, two words at a time.
+
+Tables are open-addressed rows of three words of key and one of content, 0 for an empty place.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.jit import kernel
+from detectors.kernels.mix import mix
+from schemas.codes import PointType, Quality
+
+TYPED = 0x80
+"""Bit of a point's type: the site file says how the value is read; below it word order (bits 5, 6) and PointType."""
+BASE = 0x1F
+"""Mask of the PointType in such a type."""
+PART = 1 << 15
+"""Quality bit of a word whose value is told by another point, or that is only half of a value."""
+
+ORDERS = ("ABCD", "CDAB", "BADC", "DCBA")
+"""Word orders by their number; DCBA is both: words and bytes the other way round."""
+
+JOINED = 0
+SIGNED = 1
+HALVES = 2
+COUNTS = ("wide values joined", "signed values", "halves of wide values")
+
+_U16 = int(PointType.U16)
+_I16 = int(PointType.I16)
+_I32 = int(PointType.I32)
+_F32 = int(PointType.F32)
+_BAD = int(Quality.ADDRESS_UNKNOWN | Quality.INVALID)
+_OF_MAC = np.uint64(1 << 32)
+_NONE = np.uint64(0)
+
+
+class Wire(NamedTuple):
+    """The record columns that tell whose points they are; see `schemas.record`."""
+
+    src_ip: NDArray[np.uint64]
+    dst_ip: NDArray[np.uint64]
+    src_mac: NDArray[np.uint64]
+    dst_mac: NDArray[np.uint64]
+    vlan: NDArray[np.uint32]
+    client_is_src: NDArray[np.uint8]
+    unit: NDArray[np.uint32]
+    offsets: NDArray[np.int32]
+
+
+class Words(NamedTuple):
+    """The point columns that tell which words belong together; see `schemas.record`."""
+
+    space: NDArray[np.uint16]
+    addr: NDArray[np.uint64]
+    addr_sub: NDArray[np.uint32]
+    name_id: NDArray[np.uint64]
+    value: NDArray[np.float64]
+    type: NDArray[np.uint8]
+    quality: NDArray[np.uint16]
+    direction: NDArray[np.uint8]
+
+
+class Read(NamedTuple):
+    """Copies of three point columns, in which values take the place of their words."""
+
+    value: NDArray[np.float64]
+    type: NDArray[np.uint8]
+    quality: NDArray[np.uint16]
+
+
+@kernel()
+def place_of(table: Any, w0: Any, w1: Any, w2: Any) -> Any:
+    """Where a key stands in `table`, or the empty place where it would."""
+    mask = len(table) - 1
+    at = np.int64(mix(mix(mix(np.uint64(0), w0), w1), w2) & np.uint64(mask))
+    while table[at, 3] != _NONE and not (table[at, 0] == w0 and table[at, 1] == w1 and table[at, 2] == w2):
+        at = (at + 1) & mask
+    return at
+
+
+@kernel()
+def fill(table: Any, rows: Any) -> None:
+    """Enter rows into an empty table; of rows with one key the first stays.
+
+    Args:
+        table: uint64 (m, 4), m a power of two, more than twice the rows.
+        rows: uint64 (n, 4).
+    """
+    for i in range(len(rows)):
+        at = place_of(table, rows[i, 0], rows[i, 1], rows[i, 2])
+        if table[at, 3] == _NONE:
+            for word in range(4):
+                table[at, word] = rows[i, word]
+
+
+@kernel(inline=True)
+def content(table: Any, w0: Any, w1: Any, w2: Any) -> Any:
+    """What is held for a key, 0 for none."""
+    return table[place_of(table, w0, w1, w2), 3]
+
+
+@kernel()
+def host_of(hosts: Any, hi: Any, lo: Any, mac: Any, vlan: Any) -> Any:
+    """The number of the site's device at an address, 0 for none: by IP before MAC, with its VLAN before without."""
+    scope = np.uint64(vlan & np.uint32(0xFFFF)) + np.uint64(1)
+    found = content(hosts, hi, lo, scope)
+    if found == _NONE:
+        found = content(hosts, hi, lo, _NONE)
+    if found == _NONE:
+        found = content(hosts, mac, _NONE, scope | _OF_MAC)
+    if found == _NONE:
+        found = content(hosts, mac, _NONE, _OF_MAC)
+    return found
+
+
+@kernel(inline=True)
+def _pair_up(points: Any, j: Any) -> Any:
+    """Whether point j + 1 is the second word of a value that starts at point j."""
+    k = j + 1
+    return (
+        points.addr[k] == points.addr[j] + np.uint64(1)
+        and points.space[k] == points.space[j]
+        and points.addr_sub[k] == points.addr_sub[j]
+        and points.name_id[k] == points.name_id[j]
+        and points.direction[k] == points.direction[j]
+        and points.type[k] == _U16
+    )
+
+
+@kernel(inline=True)
+def _swapped(word: Any) -> Any:
+    """A word with its bytes the other way round."""
+    return (word & 0xFF) << 8 | word >> 8
+
+
+@kernel()
+def _float(bits: Any) -> Any:
+    """The number of an IEEE 754 single; the many NaNs are one, since casting a signalling one is an error."""
+    if bits & 0x7F800000 == 0x7F800000:
+        if bits & 0x7FFFFF != 0:
+            return np.nan
+        return -np.inf if bits >= 1 << 31 else np.inf
+    return np.float64(np.uint32(bits).view(np.float32))
+
+
+@kernel()
+def joined(first: Any, second: Any, form: Any) -> Any:
+    """The value that two words carry, by the word order and type in `form`."""
+    one = np.int64(first)
+    two = np.int64(second)
+    order = (form >> 5) & 3
+    if order >= 2:
+        one = _swapped(one)
+        two = _swapped(two)
+    if order in (1, 3):
+        one, two = two, one
+    bits = one << 16 | two
+    kind = form & BASE
+    if kind == _F32:
+        return _float(bits)
+    if kind == _I32 and bits >= 1 << 31:
+        bits -= 1 << 32
+    return np.float64(bits)
+
+
+@kernel()
+def read(wire: Any, points: Any, hosts: Any, tags: Any, out: Any, counts: Any) -> None:
+    """Turn words into values where the site file says how.
+
+    Args:
+        wire: `Wire`.
+        points: `Words`.
+        hosts: table from (address, VLAN scope) to a device's number.
+        tags: table from (device's number and unit, space and second part of the address, address) to a form.
+        out: `Read`, copies of the columns in `points`; the value stands at its first word, the other is a PART.
+        counts: int64, by COUNTS.
+    """
+    number = _NONE
+    hi = lo = mac = ~_NONE
+    vlan = np.uint32(0)
+    for i in range(len(wire.unit)):
+        j = np.int64(wire.offsets[i])
+        stop = np.int64(wire.offsets[i + 1])
+        if j == stop:
+            continue
+        asks = wire.client_is_src[i] != 0
+        ip = wire.dst_ip if asks else wire.src_ip
+        link = wire.dst_mac[i] if asks else wire.src_mac[i]
+        if ip[i, 0] != hi or ip[i, 1] != lo or link != mac or wire.vlan[i] != vlan:
+            hi, lo, mac, vlan = ip[i, 0], ip[i, 1], link, wire.vlan[i]
+            number = host_of(hosts, hi, lo, mac, vlan)
+        if number == _NONE:
+            continue
+        w0 = number << np.uint64(32) | np.uint64(wire.unit[i])
+        while j < stop:
+            form = np.int64(0)
+            if points.type[j] == _U16 and points.name_id[j] == _NONE:
+                w1 = np.uint64(points.addr_sub[j]) << np.uint64(32) | np.uint64(points.space[j])
+                form = np.int64(content(tags, w0, w1, points.addr[j]))
+            if form == 0:
+                j += 1
+            elif form & BASE == _I16:
+                if points.value[j] > 32767.0:
+                    out.value[j] = points.value[j] - 65536.0
+                out.type[j] = form
+                counts[SIGNED] += 1
+                j += 1
+            elif j + 1 < stop and _pair_up(points, j):
+                out.value[j] = joined(points.value[j], points.value[j + 1], form)
+                out.type[j] = form
+                out.quality[j] |= points.quality[j + 1]
+                out.quality[j + 1] |= PART
+                counts[JOINED] += 1
+                j += 2
+            else:
+                out.quality[j] |= PART
+                counts[HALVES] += 1
+                j += 1
