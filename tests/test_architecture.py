@@ -6,6 +6,8 @@ import ast
 import pkgutil
 import re
 import subprocess
+import sys
+import tomllib
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from importlib import import_module
@@ -85,6 +87,14 @@ def test_every_kernel_is_in_the_key_of_the_compile_cache() -> None:
     users = {place(p) for p in sources() if "detectors.jit.kernel" in set(imported(p))}
     assert users, "the search finds nothing"
     assert {p for p in users if not any(fnmatch(p, pattern) for pattern in KERNEL_SOURCES)} == set()
+
+
+def test_every_dependency_is_used() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[^\w-]", needed)[0] for needed in project["dependencies"]}
+    used = {m.split(".")[0] for p in sources() for m in imported(p)}
+    ours = {p.__name__ for p in PACKAGES}
+    assert used - set(sys.stdlib_module_names) - ours - {"__future__", "llvmlite"} == declared
 
 
 # --- form of the code
