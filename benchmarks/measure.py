@@ -49,12 +49,12 @@ def repeat(benchmark: Any, work: Callable[..., T], *, rounds: int, setup: Callab
     if benchmark.enabled:
         work(*(setup() if setup else ()))
     timed = Timed(work)
-    made = {"setup": lambda: (setup(), {})} if setup else {}
-    benchmark.pedantic(timed, rounds=rounds if benchmark.enabled else 1, iterations=1, **made)
+    made = (lambda: (setup(), {})) if setup else None
+    benchmark.pedantic(timed, setup=made, rounds=rounds if benchmark.enabled else 1, iterations=1)
     return timed
 
 
-def rates(timed: Timed[Any], **amounts: float) -> dict[str, float]:
+def rates(timed: Timed[Any], **amounts: int) -> dict[str, int]:
     """Amounts per second of CPU time and, with the suffix `_wall`, per second of wall time."""
     found = {f"{name}_per_s": round(n / timed.cpu) for name, n in amounts.items()}
     return found | {f"{name}_per_s_wall": round(n / timed.wall) for name, n in amounts.items()}
