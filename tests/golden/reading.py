@@ -1,0 +1,91 @@
+"""Records as short lines that a person can review."""
+
+from __future__ import annotations
+
+import json
+import math
+from enum import IntFlag
+from ipaddress import IPv6Address
+from pathlib import Path
+from typing import Any
+
+from schemas.codes import (
+    Anomaly,
+    Direction,
+    Kind,
+    Match,
+    Op,
+    PointType,
+    Protocol,
+    Quality,
+    RecordFlag,
+    Space,
+    Transport,
+)
+from tests.decode.reading import Decoded, decode_file
+
+OMITTED_WHEN_ZERO = (
+    *("vlan", "unit", "txn", "subfunc", "addr", "count", "addr_sub", "status", "gap_bytes", "peer_seq", "peer_unit"),
+)
+
+
+def lines(path: Path) -> list[str]:
+    """One JSON object per record of a capture, keys sorted; zeros, names' ids and device hashes are left out."""
+    found = decode_file(path)
+    flows: dict[int, int] = {}
+    return [json.dumps(_row(record, found, flows), sort_keys=True, ensure_ascii=True) for record in found.records]
+
+
+def _row(record: Any, found: Decoded, flows: dict[int, int]) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "seq": record.seq,
+        "packet": record.packet,
+        "flow": flows.setdefault(record.flow, len(flows) + 1),
+        "from": f"{_address(record.src_ip)} {record.src_port}",
+        "kind": Kind(record.kind).name.lower(),
+        "func": record.func,
+        "length": record.length,
+    }
+    row |= {name: getattr(record, name) for name in OMITTED_WHEN_ZERO if getattr(record, name)}
+    if record.protocol != Protocol.MODBUS:
+        row["protocol"] = Protocol(record.protocol).name.lower()
+    if record.transport != Transport.TCP:
+        row["transport"] = Transport(record.transport).name.lower()
+    for name, codes in (("op", Op), ("match", Match), ("space", Space)):
+        if value := getattr(record, name):
+            row[name] = codes(value).name.lower()
+    for name, flags in (("anomaly", Anomaly), ("flags", RecordFlag)):
+        if value := getattr(record, name):
+            row[name] = _flags(flags(value))
+    if record.rtt_us >= 0:
+        row["rtt_us"] = record.rtt_us
+    if record.points:
+        row["points"] = _points(record.points, found)
+    return row
+
+
+def _address(raw: bytes) -> str:
+    address = IPv6Address(raw)
+    return str(address.ipv4_mapped or address)
+
+
+def _flags(value: IntFlag) -> str:
+    return "|".join(sorted(flag.name.lower() for flag in type(value) if flag and flag in value and flag.name))
+
+
+def _points(points: list[Any], found: Decoded) -> list[str]:
+    """Runs of points: `direction space addr.sub = values`, with type and quality where they are not the usual."""
+    runs: list[tuple[tuple[Any, ...], int, list[str]]] = []
+    for p in points:
+        kind = (p.direction, p.space, p.addr_sub, p.type, p.quality)
+        text = found.names.get(p.raw & (1 << 64) - 1, "?") if math.isnan(p.value) else f"{p.value:g}"
+        if runs and runs[-1][0] == kind and runs[-1][1] + len(runs[-1][2]) == p.addr:
+            runs[-1][2].append(text)
+        else:
+            runs.append((kind, p.addr, [text]))
+    said = []
+    for (direction, space, sub, type_, quality), addr, values in runs:
+        where = f"{Direction(direction).name} {Space(space).name} {addr}".lower() + (f".{sub}" if sub else "")
+        how = [PointType(type_).name.lower()] + ([_flags(Quality(quality))] if quality else [])
+        said.append(f"{where} = {' '.join(values)} ({', '.join(how)})")
+    return said
