@@ -87,7 +87,7 @@ def test_the_sql_of_the_readme_runs(results: Path, monkeypatch: pytest.MonkeyPat
     found = blocks("README.md", "sql")
     assert found
     for block in found:
-        assert duckdb.sql(block).fetchall(), block
+        assert duckdb.sql(block).to_arrow_table().num_rows, block
 
 
 def test_the_readme_names_what_comes_out(results: Path) -> None:
@@ -142,14 +142,14 @@ def test_links_lead_somewhere(page: str) -> None:
             assert anchor in {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}, target
 
 
-NAMED = re.compile(r"`((?:schemas|detectors|pipeline|tests|benchmarks|docs|infra)/[\w./-]*)")
+NAMED = re.compile(r"`((?:schemas|detectors|pipeline|tests|benchmarks|docs|infra)/[\w./-]*)`")
 WRITTEN_LATER = {"benchmarks/results/speed.md"}
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "DECISIONS.md"])
 def test_files_that_are_named_exist(page: str) -> None:
     found = set(NAMED.findall(re.sub(r"^```.*?^```", "", text(page), flags=re.M | re.S)))
-    assert {name for name in found - WRITTEN_LATER if "<" not in name and not (ROOT / name).exists()} == set()
+    assert {name for name in found - WRITTEN_LATER if not (ROOT / name).exists()} == set()
 
 
 def test_every_folder_of_code_is_on_the_map() -> None:
