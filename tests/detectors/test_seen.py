@@ -57,6 +57,7 @@ def function(**learning: Any) -> FunctionDetector:
 
 def traffic(rng: np.random.Generator, n: int) -> list[Row]:
     """Records of every kind over 1000 s, mostly reads, from five clients of six devices in three buckets."""
+    cards = np.random.default_rng(n)
     rows = []
     for i in range(n):
         asks = bool(rng.random() < 0.5)
@@ -77,6 +78,9 @@ def traffic(rng: np.random.Generator, n: int) -> list[Row]:
             more |= {"anomaly": 1 << int(rng.integers(0, 40)), "gap_bytes": int(rng.integers(0, 2))}
         device = int(rng.integers(1, 4)) + 1024 * int(rng.integers(0, 2))
         client = int(rng.integers(0, 5 if i > n // 2 else 3))
+        if i % 10:
+            other = int(cards.random() < 0.02 * (1 + (i > n // 2)))
+            more["src_mac"] = (100 + client if asks else device) + 5000 * other
         rows.append(record(1000 * i / n + rng.normal(0, 2), client, device, asks, **more))
     return rows
 
@@ -235,3 +239,58 @@ def test_an_unasked_answer_counts_only_where_both_directions_are_seen_whole() ->
 
 def test_wrong_checksums_are_no_finding() -> None:
     assert judge(function(), [record(0, anomaly=int(Anomaly.BAD_CHECKSUM))]) == []
+
+
+def macs(detector: Detector, rows: list[Row]) -> list[tuple[int, str]]:
+    return [(row, uid) for row, uid, rank, _ in judge(detector, rows) if uid.endswith("_mac") and rank == Severity.HIGH]
+
+
+def spoken(seconds: range, client_mac: int = 0xA, device_mac: int = 0xB, client: int = 0) -> list[Row]:
+    return [
+        record(second, client, asks=asks, src_mac=client_mac if asks else device_mac)
+        for second in seconds
+        for asks in (True, False)
+    ]
+
+
+def test_another_network_card_in_a_devices_or_clients_name_is_told_each_time() -> None:
+    ours = peer()
+    assert macs(ours, spoken(range(0, 300, 10))) == []
+    assert macs(ours, spoken(range(300, 302))) == []
+    assert macs(ours, spoken(range(302, 304), device_mac=0xE)) == [(1, "peer.device_mac"), (3, "peer.device_mac")]
+    assert macs(ours, spoken(range(304, 306), client_mac=0xE)) == [(0, "peer.client_mac"), (2, "peer.client_mac")]
+    mixed = [
+        r for pair in zip(spoken(range(306, 309)), spoken(range(306, 309), device_mac=0xE), strict=True) for r in pair
+    ]
+    assert [row for row, _ in macs(ours, mixed)] == [3, 7, 11]
+    assert macs(ours, spoken(range(310, 312))) == []
+
+
+def test_network_cards_seen_while_learning_are_normal() -> None:
+    ours = peer()
+    assert macs(ours, spoken(range(0, 300, 10)) + spoken(range(5, 300, 10), device_mac=0xC)) == []
+    assert macs(ours, spoken(range(300, 320), device_mac=0xC)) == []
+
+
+def test_a_strangers_network_card_is_no_news_of_its_own() -> None:
+    ours = peer()
+    judge(ours, spoken(range(0, 300, 10)))
+    assert macs(ours, spoken(range(300, 303), client_mac=0xE, client=4) + spoken(range(303, 306), 0xF, client=4)) == []
+
+
+def test_links_without_addresses_and_baselines_without_them_say_nothing() -> None:
+    ours = peer()
+    judge(ours, spoken(range(0, 300, 10), 0, 0))
+    assert macs(ours, spoken(range(300, 310))) == []
+    assert macs(ours, spoken(range(310, 311), device_mac=0xE)) == [(1, "peer.device_mac")]
+
+
+def test_a_baseline_holds_the_network_cards() -> None:
+    teacher = peer(mode="learn")
+    judge(teacher, spoken(range(0, 300, 10)))
+    rows = teacher.learned()
+    cards = rows["parameter"] == "mac"
+    assert sorted(rows["code"][cards].tolist()) == [0xA, 0xB]
+    pupil = peer()
+    pupil.adopt(rows)
+    assert macs(pupil, spoken(range(0, 5)) + spoken(range(5, 6), device_mac=0xE)) == [(11, "peer.device_mac")]

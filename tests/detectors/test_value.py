@@ -72,6 +72,10 @@ SHAPES: dict[str, Callable[[np.random.Generator, int], Any]] = {
     "counter": lambda rng, n: np.cumsum(rng.integers(0, 900, n)) % 65_536,
     "falling": lambda rng, n: 60_000 - np.cumsum(rng.integers(0, 40, n)),
     "low word": lambda rng, n: rng.integers(0, 65_536, n),
+    "rests": lambda rng, n: np.where(
+        np.arange(n) > 200, 50.0, np.round(50 + 9 * np.sin(np.arange(n)) + rng.normal(0, 1, n))
+    ),
+    "typed": lambda rng, n: 400 + np.round(100 * np.sin(np.arange(n) / 9.0) + rng.normal(0, 3, n)),
     "spikes": lambda rng, n: rng.normal(20, 1, n) + 50 * (rng.random(n) < 0.02),
     "odd numbers": lambda rng, n: rng.choice([0.0, -0.0, math.nan, math.inf, 1e308, -1e308, 5e-324], n),
 }
@@ -90,6 +94,8 @@ def mixture(seed: int) -> list[Row]:
         points = []
         for addr, (name, signal) in enumerate(signals.items()):
             more: Row = {"addr_sub": addr % 2, "name_id": addr // 9}
+            if name == "typed" and i > n // 2:
+                more["type"] = 128 | int(PointType.F32)
             if rng.random() < 0.1:
                 more["direction"] = int(rng.integers(0, 6))
             if rng.random() < 0.05:

@@ -83,6 +83,27 @@ class Peer(Existence):
                 self.add((device, 0, 0, 3, 0), row, not self.live(row))
                 if self.live(row):
                     found.append((i, "peer.new_device", Severity.MEDIUM, 0))
+        mac = row.get("src_mac", 0)
+        speaks = mac and self.book.find(service) is held and (held["known"] or not asks)
+        if speaks and held.get(asks) != mac:
+            self._speak(i, row, held, (hi, lo) if asks else (0, 0), mac, found)
+
+    def _speak(self, i: int, row: Row, service: dict[str, Any], who: tuple[int, int], mac: int, found: Found) -> None:
+        asks = bool(row["client_is_src"])
+        held = self.book.find((row["device"], *who, 4, mac))
+        if held is None:
+            first = self.book.find((row["device"], *who, 4, 0)) is None
+            held = self.add((row["device"], *who, 4, mac), row, not self.live(row))
+            if first:
+                self.add((row["device"], *who, 4, 0), row, not self.live(row))
+            held["trusted"] = first
+            usual = first or not self.live(row)
+        else:
+            usual = held["known"] or held.get("trusted", False)
+        if usual:
+            service[asks] = mac
+        elif self.due(held, row["ts"]):
+            found.append((i, "peer.client_mac" if asks else "peer.device_mac", Severity.HIGH, 0))
 
 
 CRITICAL = {Op.STOP, Op.PROGRAM_DOWNLOAD, Op.FIRMWARE, Op.MEMORY_RESET, Op.LISTEN_ONLY}

@@ -15,11 +15,13 @@ Row = dict[str, Any]
 Found = list[tuple[int, str, int, float, float, float]]
 """(row, finding type, severity, low, high, observed)"""
 
+MOVES, OFTEN, CHANCE, MINUTE = 50, 10, 1e-9, 60_000_000_000
+TYPED = 128
 SPAN = {PointType.U16: 2.0**16, PointType.I16: 2.0**16, PointType.U32: 2.0**32, PointType.I32: 2.0**32}
 
 
 def shorter(d: float, kind: int) -> float:
-    span = SPAN.get(PointType(kind), 0.0)
+    span = SPAN.get(PointType(kind & 31), 0.0)
     if span and abs(d) > span / 2:
         return d + span if d < 0 else d - span
     return d
@@ -38,8 +40,38 @@ class Tag:
     state: str = "learn"
     kind: str = ""
     since: int | None = None
+    last: float = math.nan
+    latest: int = 0
+    same: int = 0
+    moved: int = 0
+    told: int | None = None
+    longest: int = 0
+    longest_ns: int = 0
+    still: float = math.inf
+
+    def stand(self, ts: int, x: float) -> None:
+        """Count a poll without a change."""
+        if x != self.last or ts - self.latest > 10 * MINUTE:
+            self.same = 0
+        else:
+            if self.same == 0:
+                self.moved, self.told = self.latest, None
+            self.same += 1
+
+    def stuck(self, ts: int) -> bool:
+        if self.same <= self.still or ts - self.moved < self.longest_ns // 2 * 3 + 2 * min(self.gap, MINUTE):
+            return False
+        if self.told is None or ts - self.told >= int(self.params.rearm_s * 1e9):
+            self.told = ts
+        return ts - self.told < int(self.params.window_s * 1e9)
 
     def learn(self, ts: int, x: float, distinct: int) -> None:
+        if self.seen:
+            self.stand(ts, x)
+            if self.same:
+                self.longest = max(self.longest, self.same)
+                self.longest_ns = max(self.longest_ns, ts - self.moved)
+        self.last, self.latest = x, max(self.latest, ts)
         self.seen.append((ts, x))
         n, age = len(self.seen), ts - self.seen[0][0]
         if self.learning.mode == "learn":
@@ -84,7 +116,17 @@ class Tag:
             self.reach = math.inf
         times = [t for t, _ in self.seen]
         self.gap = max([b - a for a, b in pairwise(times)], default=0)
-        self.last, self.latest, self.state = xs[-1], max(times), "live"
+        self.still = self._still(sum(d != 0 for d in ways), len(xs))
+        self.state = "live"
+
+    def _still(self, moves: int, n: int) -> float:
+        """How many polls without a change are normal."""
+        if self.kind != "analog" or moves < MOVES or self.written:
+            return math.inf
+        share = 1 - moves / (n - 1)
+        patience = math.log(CHANCE) / math.log(share) if share > 0 else 0.0
+        limit = max(math.ceil(patience), self.longest * 3 // 2 + 2)
+        return limit if OFTEN * limit <= n else math.inf
 
     def _kind(self, distinct: int, width: float, reach: float, steps: list[float], ways: list[float]) -> str:
         if width == 0:
@@ -102,13 +144,15 @@ class Tag:
         before = max(first) - min(first)
         return min(max(min(first) - low, high - max(first)) / before, 1.0) if before > 0 else 0.0
 
-    def judge(self, ts: int, x: float, type_: int) -> tuple[str, int, float, float, float] | None:
-        found = None
+    def judge(self, ts: int, x: float, type_: int, is_written: bool) -> list[tuple[str, int, float, float, float]]:
+        """`is_written`: whether somebody ever wrote this tag."""
+        found = []
         if not self.low <= x <= self.high:
             if self.since is None or ts - self.since >= int(self.params.rearm_s * 1e9):
                 self.since = ts
             if ts - self.since < int(self.params.window_s * 1e9):
-                found = (*self._range(x, type_), self.low, self.high, x)
+                found.append((*self._range(x, type_), self.low, self.high, x))
+            self.same = 0
         else:
             self.since = None
             d = x - self.last
@@ -121,7 +165,11 @@ class Tag:
                     what = "value.written_jump" if self.written else "value.jump"
                     rank = Severity.HIGH if size >= 4 * limit else Severity.LOW
                     rank = Severity.MEDIUM if 1.5 * limit <= size < 4 * limit else rank
-                    found = (what, rank, self.last - limit, self.last + limit, x)
+                    found.append((what, rank, self.last - limit, self.last + limit, x))
+            if self.still < math.inf:
+                self.stand(ts, x)
+                if not is_written and self.stuck(ts):
+                    found.append(("value.stuck", Severity.MEDIUM, *self.extremes, x))
             self.last = x
         self.latest = max(self.latest, ts)
         return found
@@ -148,24 +196,24 @@ class Value:
         found: Found = []
         for i, row in enumerate(rows):
             for point in row.get("points", ()):
-                alert = self._point(row, point)
-                if alert is not None:
-                    found.append((i, *alert))
+                found += [(i, *alert) for alert in self._point(row, point)]
         return found
 
-    def _point(self, row: Row, p: Row) -> tuple[str, int, float, float, float] | None:
+    def _point(self, row: Row, p: Row) -> list[tuple[str, int, float, float, float]]:
         if p.get("quality", 0) & (Quality.ADDRESS_UNKNOWN | Quality.INVALID):
-            return None
+            return []
         if p["direction"] not in (Direction.READ, Direction.REPORT, Direction.WRITTEN):
-            return None
+            return []
         if p["type"] in (PointType.TEXT, PointType.BYTES) or not math.isfinite(p["value"]):
-            return None
+            return []
         written = p["direction"] == Direction.WRITTEN
         key = (row["device"], row["unit"], p["space"], p["addr"], p.get("addr_sub", 0), p.get("name_id", 0), written)
-        if key not in self.tags:
+        known = self.tags.get(key)
+        if known is None or (known.type != p["type"] and max(known.type, p["type"]) >= TYPED):
             self.tags[key] = Tag(self.params, self.learning, written, p["type"])
         tag = self.tags[key]
         if tag.state == "live":
-            return tag.judge(row["ts"], p["value"], p["type"])
+            is_written = (*key[:-1], True) in self.tags
+            return tag.judge(row["ts"], p["value"], p["type"], is_written)
         tag.learn(row["ts"], p["value"], self.distinct_of([x for _, x in tag.seen] + [p["value"]]))
-        return None
+        return []
