@@ -213,6 +213,6 @@ def peers(start: Any, wire: Any, writes: Any, clients: Any, table: Any, rows: An
         mac = wire.src_mac[i]
         if slot >= 0 and mac != zero and not (asks and strange):
             usual = rows["asking_mac"][slot] if asks else rows["answering_mac"][slot]
-            if mac != usual:
+            if mac != usual and is_key(table.keys, slot, device, hi, lo, service, zero):
                 _speak(table, rows, rules, out, i, ts, hi, lo, device, mac, asks, slot)
     return len(wire.ts)

@@ -33,9 +33,11 @@ def check(kind: FindingType) -> None:
 
 
 def number_text(value: float) -> str:
-    """A number as people write it: whole ones in full, others with six significant digits."""
+    """A number as people write it: whole ones in full, large ones with two places, others with six digits."""
     if math.isfinite(value) and value == int(value) and abs(value) < 1e15:
         return str(int(value))
+    if 1e5 <= abs(value) < 1e15:
+        return f"{value:.2f}"
     return f"{value:.6g}"
 
 

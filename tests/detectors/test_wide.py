@@ -19,6 +19,7 @@ from tests.reference import wide as twin
 
 HOLDING, INPUT = int(Space.HOLDING_REGISTER), int(Space.INPUT_REGISTER)
 ORDERS = tuple(twin.BYTES_AT)
+INTEGERS = (("u32", 0), ("i32", -2), ("i32", 70_000), ("i32", -(1 << 31)))
 CLIENT, SERVER = (bytes(10) + b"\xff\xff\x0a\x00\x00" + bytes([i]) for i in (1, 2))
 Row = dict[str, Any]
 

@@ -1,0 +1,149 @@
+"""What a person is told of the attacks on the simulated plant, and of its clean hours: nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from pipeline import synth
+from pipeline.baseline import Baseline
+from pipeline.config import Config
+from pipeline.run import learn, run
+from pipeline.site import Site
+from schemas.codes import Severity
+
+MOST_FINDINGS = 90
+"""Findings of half an hour with nine attacks, folded."""
+MOST_LINES = 60
+"""Of these, what is rolled up under no other."""
+HIGH, MEDIUM, CRITICAL = Severity.HIGH, Severity.MEDIUM, Severity.CRITICAL
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Told:
+    """A finding that must be among those of an attack.
+
+    Attributes:
+        kinds: it is one of these.
+        severity, count: at least.
+        device, tag: how their names begin.
+        text: part of its line.
+        attacker: whether its line names the attacker's address.
+    """
+
+    kinds: tuple[str, ...]
+    severity: int = MEDIUM
+    device: str = ""
+    tag: str = ""
+    text: str = ""
+    attacker: bool = False
+    count: int = 1
+
+    def fits(self, row: Row, attack: Row) -> bool:
+        return (
+            row["analytic_uid"] in self.kinds
+            and row["severity_id"] >= self.severity
+            and row["device_name"].startswith(self.device)
+            and row["tag"].startswith(self.tag)
+            and self.text in row["finding_info_desc"]
+            and row["count"] >= self.count
+            and (not self.attacker or attack["attacker_ip"] in row["finding_info_desc"])
+        )
+
+
+STRANGER = ("peer.new_client", "peer.new_pair")
+WRITTEN = ("value.written_range", "value.written_jump")
+EXPECTED: dict[str, Sequence[Told]] = {
+    "setpoint_jump": [
+        Told(WRITTEN, HIGH, "PLC-3", "PSP-301", "8.5 bar", attacker=True),
+        Told(("value.range",), HIGH, "PLC-3", "PT-301"),
+        Told(("value.range",), HIGH, "PLC-3", "FT-301 network flow", "m3/h"),
+    ],
+    "stranger_write": [
+        Told(STRANGER, HIGH, "PLC-1", attacker=True),
+        Told(WRITTEN, HIGH, "PLC-1", "LSP-101", "5.9 m", attacker=True),
+        Told(("function.unseen",), HIGH, "PLC-1", attacker=True),
+    ],
+    "unusual_function": [
+        Told(("function.dangerous",), CRITICAL, "PLC-2", text="accepted", attacker=True),
+        Told(("function.dangerous",), CRITICAL, "GW-4", text="listen only", attacker=True),
+        Told(("function.unseen",), MEDIUM, "PLC-2", text="identify", attacker=True),
+    ],
+    "scan": [
+        *(Told(STRANGER, MEDIUM, name, attacker=True, count=40) for name in ("PLC-1", "PLC-2", "PLC-3", "GW-4")),
+        Told(("function.dangerous",), HIGH, "PLC-1", attacker=True),
+    ],
+    "forged_response": [
+        Told(("peer.device_mac",), HIGH, "PLC-1"),
+        Told(("value.range",), HIGH, "PLC-1", "LT-101", "0.35 m"),
+    ],
+    "replay": [
+        Told(("peer.device_mac",), HIGH, "PLC-3"),
+        Told(WRITTEN, HIGH, "PLC-3", "PSP-301", "5.6 bar", attacker=True),
+        Told(STRANGER, HIGH, "PLC-3", attacker=True),
+        Told(("value.jump",), HIGH, "PLC-3", "FQ-301 network total", "m3"),
+        Told(("value.range",), HIGH, "PLC-3", "PT-301"),
+    ],
+    "stuck_sensor": [Told(("value.stuck",), MEDIUM, "PLC-3", "PT-301", "bar")],
+    "slow_ramp": [Told(("value.range", "value.jump"), HIGH, "PLC-1", "TT-101", "degC")],
+    "flood": [Told(STRANGER, MEDIUM, "PLC-2", attacker=True, count=1000)],
+}
+SPEAKS_FROM = ("forged_response", "replay")
+"""Attacks in which the attacker's network card speaks in a device's name."""
+
+
+@pytest.fixture(scope="module")
+def baseline(tmp_path_factory: pytest.TempPathFactory) -> Baseline:
+    folder = tmp_path_factory.mktemp("clean")
+    made = synth.simulate(folder, minutes=60, seed=1)
+    learn([made.capture], folder / "baseline.parquet", Config(), site=Site.load(made.site))
+    return Baseline.load(folder / "baseline.parquet")
+
+
+def judged(made: synth.SimulationReport, baseline: Baseline, out: Path) -> list[Row]:
+    """All findings, folded."""
+    run([made.capture], out, Config(), site=Site.load(made.site), baseline=baseline)
+    rows = pl.read_parquet(out / "alerts" / "*.parquet")
+    return rows.group_by("finding_info_uid", maintain_order=True).last().to_dicts()
+
+
+def during(rows: list[Row], attack: Row) -> list[Row]:
+    return [r for r in rows if attack["start"] <= r["first_seen_time"] <= attack["settled"]]
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_every_attack_is_told_for_what_it_is_and_nothing_else_is(seed: int, baseline: Baseline, tmp_path: Path) -> None:
+    made = synth.simulate(tmp_path, minutes=30, seed=seed, attacks=["all"])
+    attacks = pl.read_parquet(made.attacks).to_dicts()
+    rows = judged(made, baseline, tmp_path / "out")
+    assert {a["name"] for a in attacks} == set(EXPECTED)
+    missing = [
+        (attack["name"], told)
+        for attack in attacks
+        for told in EXPECTED[attack["name"]]
+        if not any(told.fits(row, attack) for row in during(rows, attack))
+    ]
+    assert missing == []
+    for attack in attacks:
+        if attack["name"] in SPEAKS_FROM:
+            (line,) = (r for r in during(rows, attack) if r["analytic_uid"] == "peer.device_mac")
+            assert line["observed"] == attack["attacker_mac"]
+    inside = {id(row) for attack in attacks for row in during(rows, attack)}
+    assert [r["finding_info_desc"] for r in rows if id(r) not in inside and r["severity_id"] >= MEDIUM] == []
+    assert len(rows) <= MOST_FINDINGS
+    assert sum(r["parent_uid"] == 0 for r in rows) <= MOST_LINES
+    (scan,) = (a for a in attacks if a["name"] == "scan")
+    lines = [r["device_name"] for r in rows if r["client_ip"] == scan["attacker_ip"] and not r["parent_uid"]]
+    assert sorted(lines) == sorted(set(lines))
+    assert len(lines) == 4
+
+
+def test_a_clean_half_hour_is_silent(baseline: Baseline, tmp_path: Path) -> None:
+    made = synth.simulate(tmp_path, minutes=30, seed=7)
+    assert [r["finding_info_desc"] for r in judged(made, baseline, tmp_path / "out")] == []
