@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 from tests.oracle import ipal, ours, tshark, zeek
 from tests.oracle.compare import Agreement, compare
 from tests.oracle.data import CAPTURES, capture, tshark_version
 from tests.oracle.message import Message
+from tests.protocols.modbus_pdus import EXCHANGES
+from tests.protocols.wire import Conversation, mbap
+
+HAND_MADE = "hand-made"
+"""Name of the capture of all exchanges that `tests.protocols.modbus_pdus` specifies, each with its own transaction."""
+
+
+@cache
+def _hand_made() -> Path:
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder)
+    talk = Conversation()
+    for txn, exchange in enumerate(EXCHANGES, 1):
+        talk.ask(mbap(bytes.fromhex(exchange.ask), txn=txn)).answer(mbap(bytes.fromhex(exchange.answer), txn=txn))
+    return talk.write(folder)
+
+
+def place_of(name: str) -> Path:
+    """The capture of that short name."""
+    return _hand_made() if name == HAND_MADE else capture(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +42,7 @@ class Reference:
 
     Attributes:
         parser: who says it.
-        capture: short name of the capture, see `data.CAPTURES`.
+        capture: short name of the capture, see `data.CAPTURES`, or HAND_MADE.
         read: gives its messages.
         about: which of our messages it speaks of.
         needs_tshark: whether the program must be installed; else logs are read.
@@ -32,13 +57,13 @@ class Reference:
     @property
     def missing(self) -> str:
         """Why this cannot be read here; empty where it can."""
-        if not capture(self.capture).is_file():
-            return f"no capture {capture(self.capture)}; FIELDTAP_DATA names the folder of captures"
+        if not place_of(self.capture).is_file():
+            return f"no capture {place_of(self.capture)}; FIELDTAP_DATA names the folder of captures"
         return "tshark is not installed" if self.needs_tshark and not tshark_version() else ""
 
     def agreement(self) -> Agreement:
         """Ours held against theirs."""
-        mine = ours.messages(capture(self.capture))
+        mine = ours.messages(place_of(self.capture))
         return compare([message for message in mine if self.about(message)], self.read())
 
 
@@ -55,11 +80,11 @@ def _events(test: str, only_message: bool, file: str = "output", client: str = "
 
 
 def _tshark(name: str) -> Reference:
-    return Reference("tshark", name, lambda: tshark.messages(capture(name)), needs_tshark=True)
+    return Reference("tshark", name, lambda: tshark.messages(place_of(name)), needs_tshark=True)
 
 
 REFERENCES: tuple[Reference, ...] = (
-    *(_tshark(name) for name in CAPTURES),
+    *(_tshark(name) for name in (*CAPTURES, HAND_MADE)),
     Reference("ICSNPP detailed log", "icsnpp", zeek.icsnpp_detailed),
     Reference("ICSNPP mask write log", "icsnpp", zeek.icsnpp_masks, _speaks_of(22)),
     Reference("ICSNPP read/write log", "icsnpp", zeek.icsnpp_read_write, _speaks_of(23)),

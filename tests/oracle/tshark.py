@@ -100,6 +100,8 @@ def _said(header: Fields, fields: Fields, is_response: bool) -> dict[str, Any]:
         said["response_us"] = round(float(fields["modbus.response_time"][0]) * 1e6)
     if "modbus.and_mask" in fields:
         said["masks"] = tuple(int(fields[name][0], 16) for name in ("modbus.and_mask", "modbus.or_mask"))
+    if said["function"] in (20, 21):
+        said.pop("quantity", None)  # of the first group only
     said.update(_values(said, fields))
     if "modbus.object_id" in fields and is_response:
         texts = fields.get("modbus.object_str_value", []) + fields.get("modbus.object_value", [])
@@ -133,7 +135,7 @@ def _values(said: dict[str, Any], fields: Fields) -> dict[str, Any]:
             return {"values": values}
         first = int(fields["modbus.write_reference_num"][0])
         return {"values": values, "addresses": tuple(range(first, first + len(values)))}
-    if function == 24:
+    if function in (20, 21, 24):
         return {"values": registers(raw)}
     if function in (7, 8):
         return {"data": tuple(raw) if function == 7 else registers(raw)}

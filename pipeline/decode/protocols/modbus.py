@@ -26,6 +26,7 @@ Row = NDArray[np.int64]
 UNKNOWN_FRAMING, MBAP, RTU = 0, 1, 2
 _LONGEST = 254  # bytes behind the length field: unit and a PDU of 253 (Implementation Guide 3.1.3)
 _RTU_LONGEST = 256
+_MOST_BITS = 2000  # V1.1b3, 6.1 and 6.2
 _BAD_ID = int(Anomaly.BAD_PROTOCOL_ID)
 _LENGTH = int(Anomaly.LENGTH_MISMATCH | Anomaly.MALFORMED)
 _OVERSIZE = int(Anomaly.OVERSIZE | Anomaly.MALFORMED)
@@ -53,8 +54,10 @@ def role_of(data: Bytes, at: int, end: int) -> int:
         return c.ROLE_RESPONSE if size == 1 else c.ROLE_EITHER
     first = u8(data, at + 1) if size >= 1 else -1
     if function <= 4:
+        if size == 4 and function <= 2 and first == 3:  # three bytes of bits, or an address from 768 on
+            return c.ROLE_EITHER if 1 <= be16(data, at + 3) <= _MOST_BITS else c.ROLE_RESPONSE
         if size == 4:
-            return c.ROLE_REQUEST if function >= 3 or first != 3 else c.ROLE_EITHER
+            return c.ROLE_REQUEST
         return c.ROLE_RESPONSE if size == 1 + first else c.ROLE_EITHER
     if function == 15 or function == 16:
         if size == 4:
@@ -229,7 +232,9 @@ def head(data: Bytes, at: int, size: int, w: Row) -> int:
         w[c.S_ANOMALY] |= _BAD_ID
     length = be16(data, at + 4)
     if 6 + length != size:
-        w[c.S_ANOMALY] |= _OVERSIZE | _LENGTH if length > _LONGEST else _LENGTH
+        w[c.S_ANOMALY] |= _LENGTH
+    if length > _LONGEST:
+        w[c.S_ANOMALY] |= _OVERSIZE
     w[c.S_ROLE] = role_of(data, at + 7, at + size)
     w[c.S_EXTRA] = echo_of(data, at + 7, at + size)
     return 0

@@ -157,7 +157,10 @@ def words(data: Bytes, at: int, size: int, w: Row, direction: int) -> int:
         w[c.S_ANOMALY] |= BAD_LENGTH
     count = max(0, (size - 2) // 2)
     w[c.S_COUNT] = count
-    add_run(w, _DIAGNOSTIC, w[c.S_SUBFUNC], count, c.ENC_U16BE, at + 2, direction, 0)
+    for k in range(count):
+        run = add_run(w, _DIAGNOSTIC, w[c.S_SUBFUNC], 1, c.ENC_U16BE, at + 2 + 2 * k, direction, 0)
+        if run >= 0:
+            w[c.RUNS_AT + run * c.RUN + c.N_ADDR_SUB] = k
     return 0
 
 
