@@ -49,7 +49,7 @@ def repeat(benchmark: Any, work: Callable[..., T], *, rounds: int, setup: Callab
     if benchmark.enabled:
         work(*(setup() if setup else ()))
     timed = Timed(work)
-    made = (lambda: (setup(), {})) if setup else None
+    made: Callable[[], Any] | None = (lambda: (setup(), {})) if setup else None
     benchmark.pedantic(timed, setup=made, rounds=rounds if benchmark.enabled else 1, iterations=1)
     return timed
 
