@@ -23,13 +23,21 @@ A16 = NDArray[np.int16]
 A8 = NDArray[np.uint8]
 F64 = NDArray[np.float64]
 
-_BOOL, _U8, _U16, _TEXT, _BYTES = (
-    int(PointType.BOOL),
-    int(PointType.U8),
-    int(PointType.U16),
-    int(PointType.TEXT),
-    int(PointType.BYTES),
+_U16 = int(PointType.U16)
+_TYPES = tuple(
+    int(t)
+    for t in (
+        PointType.BOOL,
+        PointType.U8,
+        PointType.U16,
+        PointType.UNKNOWN,
+        PointType.BOOL,
+        PointType.TEXT,
+        PointType.BYTES,
+        PointType.UNKNOWN,
+    )
 )
+"""Type of the values of each encoding, in the order of `layout.ENC_…`."""
 
 
 @kernel()
@@ -118,41 +126,51 @@ def write_record(rec64: Row, rec32: A32, rec16: A16, rec8: A8, row: int, w: Row)
 
 
 @kernel(inline=True)
-def write_values(data: Bytes, encoding: int, at: int, count: int, value: F64, kind: A8, p: int) -> int:
-    """Values and types of one run at points p, p + 1 …"""
-    if encoding == c.ENC_U16BE:
-        for i in range(count):
-            value[p + i] = np.float64(be16(data, at + 2 * i))
-            kind[c.P_TYPE * c.PT + p + i] = _U16
-    elif encoding == c.ENC_BIT:
-        for i in range(count):
+def write_registers(
+    data: Bytes, w: Row, run: int, pt64: Row, value: F64, pt16: A16, pt8: A8, p: int, count: int
+) -> int:
+    """Points of a run of 16-bit registers, the daily bread: one pass over all columns, measured faster than several."""
+    addr, step, at = w[run + c.N_ADDR], w[run + c.N_STEP], w[run + c.N_OFFSET] & c.INDEX
+    space, quality, direction = w[run + c.N_SPACE], w[run + c.N_QUALITY], w[run + c.N_DIRECTION]
+    for i in range(count):
+        pt64[c.P_ADDR * c.PT + p + i] = addr + i * step
+        pt16[c.P_SPACE * c.PT + p + i] = space
+        pt16[c.P_QUALITY * c.PT + p + i] = quality
+        pt8[c.P_DIRECTION * c.PT + p + i] = direction
+        value[p + i] = np.float64(be16(data, at + 2 * i))
+        pt8[c.P_TYPE * c.PT + p + i] = _U16
+    return 0
+
+
+@kernel()
+def write_others(data: Bytes, w: Row, run: int, pt64: Row, value: F64, pt16: A16, pt8: A8, p: int, count: int) -> int:
+    """Points of a run in any other encoding."""
+    encoding, at = w[run + c.N_ENCODING], w[run + c.N_OFFSET]
+    kind = _TYPES[encoding & 7]
+    for i in range(count):
+        pt64[c.P_ADDR * c.PT + p + i] = w[run + c.N_ADDR] + i * w[run + c.N_STEP]
+        pt16[c.P_SPACE * c.PT + p + i] = w[run + c.N_SPACE]
+        pt16[c.P_QUALITY * c.PT + p + i] = w[run + c.N_QUALITY]
+        pt8[c.P_DIRECTION * c.PT + p + i] = w[run + c.N_DIRECTION]
+        pt8[c.P_TYPE * c.PT + p + i] = kind
+        if encoding == c.ENC_BIT:
             value[p + i] = np.float64((u8(data, at + (i >> 3)) >> (i & 7)) & 1)
-            kind[c.P_TYPE * c.PT + p + i] = _BOOL
-    elif encoding == c.ENC_U8:
-        for i in range(count):
+        elif encoding == c.ENC_U8:
             value[p + i] = np.float64(u8(data, at + i))
-            kind[c.P_TYPE * c.PT + p + i] = _U8
-    elif encoding == c.ENC_BOOL_FF00:
-        value[p] = 1.0 if u8(data, at) != 0 else 0.0
-        kind[c.P_TYPE * c.PT + p] = _BOOL
-    else:
-        value[p] = np.nan
-        kind[c.P_TYPE * c.PT + p] = _TEXT if encoding == c.ENC_TEXT else _BYTES
+        elif encoding == c.ENC_BOOL_FF00:
+            value[p + i] = 1.0 if u8(data, at) != 0 else 0.0
+        else:
+            value[p + i] = np.nan
     return 0
 
 
 @kernel(inline=True)
 def write_run(data: Bytes, w: Row, run: int, pt64: Row, value: F64, pt16: A16, pt8: A8, p: int, count: int) -> bool:
     """The points of the run at w[run:]; whether it needs the sparse columns too."""
-    addr, step = w[run + c.N_ADDR], w[run + c.N_STEP]
-    space, quality, direction = w[run + c.N_SPACE], w[run + c.N_QUALITY], w[run + c.N_DIRECTION]
-    for i in range(count):
-        pt64[c.P_ADDR * c.PT + p + i] = addr + i * step
-    for i in range(count):
-        pt16[c.P_SPACE * c.PT + p + i] = space
-        pt16[c.P_QUALITY * c.PT + p + i] = quality
-        pt8[c.P_DIRECTION * c.PT + p + i] = direction
-    write_values(data, w[run + c.N_ENCODING], w[run + c.N_OFFSET] & c.INDEX, count, value, pt8, p)
+    if w[run + c.N_ENCODING] == c.ENC_U16BE:
+        write_registers(data, w, run, pt64, value, pt16, pt8, p, count)
+    else:
+        write_others(data, w, run, pt64, value, pt16, pt8, p, count)
     return bool(w[run + c.N_ADDR_SUB] | w[run + c.N_NAME_ID] | w[run + c.N_LENGTH] | w[run + c.N_SOURCE_TS])
 
 
