@@ -57,7 +57,7 @@ def markdown(lines: Sequence[Line], fields: Mapping[str, tuple[Counter[str], Cou
         "",
         "## By field",
         "",
-        "| parser | field | equal | differing, all explained unless marked |",
+        "| parser | field | equal | differing |",
         "|---|---|--:|--:|",
     ]
     for parser, (equal, differing) in fields.items():
