@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,6 +111,16 @@ def test_every_command_shown_is_understood(words: list[str]) -> None:
     while isinstance(command, click.Group):
         command = command.commands[words.pop(0)]
     command.make_context(command.name, words)
+
+
+def test_what_make_run_does_is_what_is_shown() -> None:
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    planned = subprocess.run(["make", "--dry-run", "run"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    done = [line for line in planned.splitlines() if line.startswith(".venv/bin/fieldtap ")]
+    block = text("README.md").split("<!-- begin make-run -->")[1].split("<!-- end make-run -->")[0]
+    assert done
+    assert [line for line in block.splitlines() if line.startswith(".venv/bin/fieldtap ")] == done
 
 
 def test_every_command_is_shown() -> None:
