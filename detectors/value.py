@@ -127,7 +127,7 @@ class ValueDetector:
         self.learning = learning
         self.slots = Slots(params.max_pages, {"hot": settle.HOT, "cold": settle.COLD}, per=kernel.PAGE)
         self._evidence = evidence.buffer()
-        self._skipped = np.zeros(len(kernel.SKIP_REASONS), np.int64)
+        self._skipped = np.zeros(len(kernel.SKIP_REASONS) + 1, np.int64)
         self._lengths = settle.Lengths(
             learns_only=learning.learns_only,
             value_ns=learning.value_ns,
@@ -171,7 +171,10 @@ class ValueDetector:
         self.slots.restore(state)
 
     def counters(self) -> Mapping[str, int]:
-        """Tags by state and kind, pages held and forgotten, values passed over by reason, bytes of state."""
+        """Tags by state and kind, pages held and forgotten, values passed over by reason, bytes of state.
+
+        "learned anew": tags that the site file reads otherwise than when they were learned.
+        """
         hot = self.slots.rows("hot")
         states = np.bincount(hot["state"], minlength=len(LearnState))
         kinds = np.bincount(hot["kind"][hot["state"] == LearnState.LIVE], minlength=len(settle.KINDS))
@@ -180,7 +183,8 @@ class ValueDetector:
             "tags": int(states[1:].sum()),
             **{state.name.lower(): int(states[state]) for state in LearnState if state},
             **{name: int(kinds[kind]) for kind, name in enumerate(settle.KINDS) if name},
-            **{f"skipped: {r}": int(n) for r, n in zip(kernel.SKIP_REASONS, self._skipped, strict=True)},
+            **{f"skipped: {r}": int(n) for r, n in zip(kernel.SKIP_REASONS, self._skipped, strict=False)},
+            "learned anew": int(self._skipped[kernel.ANEW]),
         }
 
     def learned(self) -> Mapping[str, NDArray[Any]]:

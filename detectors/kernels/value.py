@@ -50,6 +50,8 @@ SKIPPED_TYPE = 2
 SKIPPED_NUMBER = 3
 SKIPPED_ROOM = 4
 SKIPPED_PART = 5
+ANEW = 6
+"""Index into the counts of tags that were learned of another reading of their words."""
 SKIP_REASONS = (
     "bad quality",
     "echo or unknown direction",
@@ -329,6 +331,7 @@ def values(
             state = np.int64(hot["state"][tag])
             if kind != np.int64(hot["type"][tag]) and (kind | np.int64(hot["type"][tag])) >= TYPED:
                 # Another meaning than the one learned: the site file has changed since.
+                skipped[ANEW] += state != 0
                 state = np.int64(0)
             if state != LIVE:
                 if state == 0:
