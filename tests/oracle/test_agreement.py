@@ -18,7 +18,6 @@ from tests.oracle.references import REFERENCES, Reference
 _WAITS = {
     "fuzz-72": "SYN with FIN turns client and server around; a lying IP length hides what follows; a far jump drops "
     "what is held",
-    "modbus_test": "of several open requests with one transaction, the newest is taken, not the one that is echoed",
 }
 
 

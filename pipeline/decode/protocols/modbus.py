@@ -219,7 +219,7 @@ def head(data: Bytes, at: int, size: int, w: Row) -> int:
             w[c.S_FLAGS] |= _BROADCAST
         if size >= 4:
             w[c.S_ROLE] = role_of(data, at + 1, at + size - 2)
-            w[c.S_EXTRA] = echo_of(data, at + 1, at + size - 2)
+            w[c.S_ECHO] = echo_of(data, at + 1, at + size - 2, w[c.S_ROLE])
         return 0
     w[c.S_TXN] = be16(data, at) if size >= 2 else 0
     w[c.S_UNIT] = u8(data, at + 6) if size >= 7 else 0
@@ -236,7 +236,7 @@ def head(data: Bytes, at: int, size: int, w: Row) -> int:
     if length > _LONGEST:
         w[c.S_ANOMALY] |= _OVERSIZE
     w[c.S_ROLE] = role_of(data, at + 7, at + size)
-    w[c.S_EXTRA] = echo_of(data, at + 7, at + size)
+    w[c.S_ECHO] = echo_of(data, at + 7, at + size, w[c.S_ROLE])
     return 0
 
 

@@ -44,15 +44,23 @@ def digest(data: Bytes, at: int, end: int) -> int:
 
 
 @kernel()
-def echo_of(data: Bytes, at: int, end: int) -> int:
-    """What an answer repeats of its request, as one number; 0 where it repeats nothing.
+def echo_of(data: Bytes, at: int, end: int, role: int) -> int:
+    """What an answer repeats or implies of its request, the same number for both; 0 where nothing does.
 
-    `at` is the function code.  Functions 5, 6, 15, 16, 21, 22 and parts of 8 and 43 are answered with what they said.
+    `at` is the function code.  Functions 5, 6, 15, 16, 21, 22 and parts of 8 and 43 are answered with what they said;
+    the byte count of a read follows from the quantity asked for.
     """
     function = u8(data, at)
     size = end - at - 1
-    if function <= 4 or function >= 0x80:
+    if function >= 0x80:
         return 0
+    if 1 <= function <= 4 or function == 23:
+        if role == c.ROLE_RESPONSE:
+            return u8(data, at + 1) + 1 if size >= 1 else 0
+        if role != c.ROLE_REQUEST or size < 4:
+            return 0
+        quantity = be16(data, at + 3)
+        return (quantity + 7) // 8 + 1 if function <= 2 else 2 * quantity + 1
     if function == 5 or function == 6 or function == 15 or function == 16:
         return be32(data, at + 1) + 1 if size >= 4 else 0
     if function == 22:

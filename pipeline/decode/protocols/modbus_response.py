@@ -230,8 +230,8 @@ def response(data: Bytes, at: int, end: int, w: Row) -> int:
             return 0
         count = w[c.S_COUNT] if known else -1
         return values(data, at, end, w, w[c.S_ADDR], count, function <= 2, READ, quality)
-    echo = w[c.S_EXTRA]
-    if known and echo != 0 and echo != w[c.ASKED + c.S_EXTRA]:
+    echo = w[c.S_ECHO]
+    if known and echo != 0 and echo != w[c.ASKED + c.S_ECHO]:
         w[c.S_ANOMALY] |= CONFLICT
     if function == 5 or function == 6 or function == 15 or function == 16 or function == 21 or function == 22:
         return _echoed(data, at, end, w)
