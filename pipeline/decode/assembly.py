@@ -35,7 +35,8 @@ def keep_left(data: Bytes, flow: Rows, k: int, base: int, at: int, end: int, nee
 def front(data: Bytes, at: int, size: int, flow: Rows, k: int, base: int, chunks: Bytes, links: Row, stream: Bytes, w: Row) -> bool:  # fmt: skip # noqa: E501
     """Put the kept bytes of a PDU and the new ones behind each other into `stream`; False while still too few."""
     left = flow[k, base + c.D_LEFT_LEN]
-    if flow[k, base + c.D_NEED] > left + size or left + size > c.HOLD_BYTES:
+    waits = flow[k, base + c.D_NEED] > left + size and w[c.C_FINAL] == 0 and w[c.G_MISSING] == 0
+    if waits or left + size > c.HOLD_BYTES:
         head = i64(-2)
         if left + size <= c.HOLD_BYTES:
             head = slab.append(

@@ -147,8 +147,7 @@ class Decoder:
             if 2 * len(self._memory.flow) <= self.settings.max_flows:
                 self._memory = memory.grow_flows(self._memory)
             else:
-                ctl[n.N_FLOWS_LOST] += ctl[c.C_FLOWS]
-                ctl[n.N_OPEN] += memory.forget_flows(self._memory)
+                ctl[n.N_FLOWS_LOST] += memory.forget_silent(self._memory)
         elif status == c.NEW_EPOCH:
             ctl[n.N_EPOCHS] += 1
             ctl[n.N_OPEN] += memory.forget_flows(self._memory)

@@ -120,10 +120,13 @@ def join_fragment(data: Bytes, m: Memory, w: Row) -> int:
 
 @kernel(inline=True)
 def follow_tcp(m: Memory, w: Row) -> int:
-    """Flags and acknowledgement of a TCP segment: AGAIN when it is done with, TAKEN when its payload is to be read."""
+    """Numbering and acknowledgement of a TCP segment: AGAIN when something older comes first, else TAKEN.
+
+    A SYN beside FIN or RST opens nothing (RFC 9293 3.10.7): it is an attack on the reader, or noise.
+    """
     k, direction, flags = w[c.G_FLOW] & c.INDEX, w[c.G_DIR] & 1, w[c.G_TCP]
     other = c.F_DIR + (1 - direction) * c.DIRECTION
-    if flags & streams.SYN:
+    if flags & (streams.SYN | streams.FIN | streams.RST) == streams.SYN:
         streams.open_connection(w, m.flow, k, m.held, m.links)
     if flags & streams.ACK:
         acked = m.flow[k, other + c.D_ACKED]
@@ -135,10 +138,6 @@ def follow_tcp(m: Memory, w: Row) -> int:
             set_aside(w, c.STAGE_TCP)
             work_on(w, k, 1 - direction)
             return c.AGAIN
-    if flags & streams.RST:
-        streams.forget_direction(m.flow, k, 0, m.held, m.links, w)
-        streams.forget_direction(m.flow, k, 1, m.held, m.links, w)
-        return c.AGAIN
     return c.TAKEN
 
 
@@ -191,6 +190,10 @@ def take_up(data: Bytes, m: Memory, w: Row, stage: int) -> int:
     base = c.F_DIR + direction * c.DIRECTION
     is_tcp = w[c.G_TRANSPORT] == _TCP
     if is_tcp and stage == c.STAGE_NEW and follow_tcp(m, w) == c.AGAIN:
+        return c.AGAIN
+    if is_tcp and stage != c.STAGE_ACCEPTED and w[c.G_TCP] & streams.RST:
+        streams.forget_direction(flow, k, 0, m.held, m.links, w)
+        streams.forget_direction(flow, k, 1, m.held, m.links, w)
         return c.AGAIN
     payload = w[c.G_LEN] + w[c.G_MISSING]
     if payload <= 0:

@@ -75,18 +75,18 @@ FLOW_BY_SHAPE, FLOW_FOREIGN_SAID = 1, 2
 DIR_MIDSTREAM, DIR_REORDERED, DIR_RESYNC = 1, 2, 4
 
 # --- scratch of a record: what head and body say of a PDU
-(S_KEY, S_OP, S_UNIT, S_PEER_UNIT, S_TXN, S_FUNC, S_SUBFUNC, S_SPACE, S_ADDR, S_COUNT, S_ADDR_SUB, S_NAME_ID,
+(S_KEY, S_ECHO, S_OP, S_UNIT, S_PEER_UNIT, S_TXN, S_FUNC, S_SUBFUNC, S_SPACE, S_ADDR, S_COUNT, S_ADDR_SUB, S_NAME_ID,
  S_FLAGS, S_ROLE, S_KIND, S_STATUS, S_ANOMALY, S_RUNS, S_HAS_REQUEST, S_ASKS, S_MATCH, S_PEER_SEQ, S_RTT, S_LENGTH,
- S_EXTRA) = range(S_AT, S_AT + 25)  # fmt: skip
-HANDED_ON = 13
+ S_EXTRA) = range(S_AT, S_AT + 26)  # fmt: skip
+HANDED_ON = 14
 """The first columns of the scratch are those that a request hands to its response, then its extras."""
 S_EXTRAS = 8
-SCRATCH = 25 + S_EXTRAS
+SCRATCH = 26 + S_EXTRAS
 ROLE_REQUEST, ROLE_EITHER, ROLE_RESPONSE = 1, 0, -1
 
 # --- pending request: the scratch of the request, and where it came from
 (Q_NEXT, Q_BEFORE, Q_AFTER, Q_TS, Q_SEQ, Q_FLOW, Q_PACKET, Q_SMAC, Q_DMAC, Q_VLAN, Q_DIR, Q_LATE,
- Q_FLOW_HASH) = range(SCRATCH, SCRATCH + 13)  # fmt: skip
+ Q_FLOW_HASH, Q_CUT) = range(SCRATCH, SCRATCH + 14)  # fmt: skip
 PENDING = SCRATCH + 15
 
 # --- run of points

@@ -6,11 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.kernels.mix import mix
+from pipeline.decode import counters as n
 from pipeline.decode import layout as c
 from pipeline.decode.flows import index_flows
+from pipeline.decode.pairing import remove
 from pipeline.decode.ports import port_table
 from pipeline.decode.protocols import DECODERS
 from pipeline.decode.state import Memory
+from pipeline.decode.streams import forget_direction
 
 _HELD = 1 << 14
 _CHUNKS = 1 << 16
@@ -93,9 +96,14 @@ def grow_pending(memory: Memory) -> Memory:
 
 def forget_flows(memory: Memory) -> int:
     """Drop all flows, requests and held bytes: a new epoch.  Returns how many requests were open."""
-    ctl = memory.w
+    w = memory.w
+    flow = memory.flow[: int(w[c.C_FLOWS])]
+    for direction in range(2):
+        base = c.F_DIR + direction * c.DIRECTION
+        w[n.N_INCOMPLETE] += flow[:, base + c.D_LEFT_LEN].sum()
+        w[n.N_HELD_LOST] += flow[:, base + c.D_HELD_BYTES].sum()
     open_requests = 0
-    q = int(ctl[c.C_OLDEST])
+    q = int(w[c.C_OLDEST])
     while q >= 0:
         open_requests += 1
         q = int(memory.pend[q, c.Q_AFTER])
@@ -105,9 +113,52 @@ def forget_flows(memory: Memory) -> int:
     memory.links[-1] = -1
     memory.places[:] = 0
     memory.fragments[:] = 0
-    ctl[c.C_OLDEST : c.C_LATE_NEWEST + 1] = -1
+    w[c.C_OLDEST : c.C_LATE_NEWEST + 1] = -1
     for column in (c.C_FREE_PENDING, c.C_FREE_CHUNK, c.C_FREE_HELD, c.C_FLOWS, c.C_HOLE_HEAD, c.C_HOLE_TAIL):
-        ctl[column] = 0
-    ctl[c.C_FREE_CHUNK_COUNT] = len(memory.links)
-    ctl[c.C_WORK] = ctl[c.C_ASIDE] = ctl[c.C_DEADLINE] = 0
+        w[column] = 0
+    w[c.C_FREE_CHUNK_COUNT] = len(memory.links)
+    w[c.C_WORK] = w[c.C_ASIDE] = w[c.C_DEADLINE] = 0
     return open_requests
+
+
+def forget_silent(memory: Memory) -> int:
+    """Drop the half of the flows that were silent longest; returns how many.
+
+    The driver asks for room only between packets, so nothing is at work on a flow here.
+    """
+    w, flow = memory.w, memory.flow
+    count = int(w[c.C_FLOWS])
+    order = np.argsort(flow[:count, c.F_LAST_TS], kind="stable")
+    drop = np.sort(order[: count // 2])
+    for direction in range(2):
+        base = c.F_DIR + direction * c.DIRECTION
+        keeps_bytes = (flow[drop, base + c.D_LEFT] >= 0) | (flow[drop, base + c.D_HELD] >= 0)
+        for k in drop[keeps_bytes]:
+            forget_direction(flow, int(k), direction, memory.held, memory.links, w)
+    gone = np.zeros(count, np.bool_)
+    gone[drop] = True
+    _forget_requests(memory, gone)
+    keep = np.flatnonzero(~gone)
+    place = np.full(count, -1)
+    place[keep] = np.arange(len(keep))
+    flow[: len(keep)] = flow[keep]
+    memory.pend[:, c.Q_FLOW] = np.maximum(place[np.minimum(memory.pend[:, c.Q_FLOW], count - 1)], 0)
+    holes = memory.holes
+    holes[:, 0] = place[np.minimum(holes[:, 0], count - 1)]
+    holes[holes[:, 0] < 0] = (0, 0, -1)  # a time that no direction has: stale
+    w[c.C_FLOWS] = len(keep)
+    memory.places[:] = 0
+    index_flows(flow, len(keep), memory.places)
+    return len(drop)
+
+
+def _forget_requests(memory: Memory, gone: NDArray[np.bool_]) -> None:
+    """Drop the open and the late requests of flows that are gone."""
+    for column in (c.C_OLDEST, c.C_LATE_OLDEST):
+        q = int(memory.w[column])
+        while q >= 0:
+            following = int(memory.pend[q, c.Q_AFTER])
+            if gone[memory.pend[q, c.Q_FLOW]]:
+                memory.w[n.N_OPEN] += column == c.C_OLDEST
+                remove(memory.pend, memory.flow, memory.w, q)
+            q = following

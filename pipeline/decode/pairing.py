@@ -13,24 +13,35 @@ from numpy.typing import NDArray
 from detectors.jit import i64, kernel
 from pipeline.decode import counters as n
 from pipeline.decode import layout as c
+from schemas.codes import Anomaly
 
 Row = NDArray[np.int64]
 Rows = NDArray[np.int64]
 
+_TRUNCATED = int(Anomaly.TRUNCATED)
+
 
 @kernel(inline=True)
-def find(pend: Rows, flow: Rows, k: int, direction: int, key: int, function: int) -> int:
-    """The newest request of the other direction with this key, one of the same function first; -1 for none."""
+def find(pend: Rows, flow: Rows, k: int, direction: int, w: Row) -> int:
+    """The request that the response in the scratch answers, -1 for none.
+
+    Of the requests of the other direction with the same key: the newest whose echo is the response's, else the newest
+    of the same function, else the newest.  Clients that never count their transactions are told apart by that.
+    """
+    same = i64(-1)
     other = i64(-1)
     q = flow[k, c.F_PENDING]
     while q >= 0:
-        if pend[q, c.S_KEY - c.S_AT] == key and pend[q, c.Q_DIR] != direction:
-            if pend[q, c.S_FUNC - c.S_AT] == function:
-                return int(q)
-            if other < 0:
+        if pend[q, c.S_KEY - c.S_AT] == w[c.S_KEY] and pend[q, c.Q_DIR] != direction:
+            if pend[q, c.S_FUNC - c.S_AT] == w[c.S_FUNC]:
+                if w[c.S_ECHO] == 0 or pend[q, c.S_ECHO - c.S_AT] == w[c.S_ECHO]:
+                    return int(q)
+                if same < 0:
+                    same = q
+            elif other < 0:
                 other = q
         q = pend[q, c.Q_NEXT]
-    return int(other)
+    return int(same if same >= 0 else other)
 
 
 @kernel(inline=True)
@@ -128,6 +139,7 @@ def add(pend: Rows, flow: Rows, w: Row, k: int, seq: int) -> int:
     pend[q, c.Q_VLAN] = w[c.G_VLAN]
     pend[q, c.Q_DIR] = w[c.G_DIR]
     pend[q, c.Q_LATE] = 0
+    pend[q, c.Q_CUT] = w[c.S_ANOMALY] & _TRUNCATED
     pend[q, c.Q_FLOW_HASH] = flow[k, c.F_HASH]
     pend[q, c.Q_NEXT] = flow[k, c.F_PENDING]
     flow[k, c.F_PENDING] = q

@@ -85,19 +85,22 @@ def decide_kind(pend: Rows, flow: Rows, k: int, direction: int, w: Row) -> int:
         client = direction if role == c.ROLE_REQUEST else 1 - direction
         set_client(flow, k, client, c.HOW_MEANING, w)
     elif client < 0:
-        waiting = pairing.find(pend, flow, k, direction, w[c.S_KEY], w[c.S_FUNC])
+        waiting = pairing.find(pend, flow, k, direction, w)
         client = 1 - direction if waiting >= 0 else direction
         set_client(flow, k, client, c.HOW_NONE, w)
     w[c.S_KIND] = _REQUEST if client == direction else _RESPONSE
     if w[c.S_KIND] == _REQUEST:
         return -1
-    return int(pairing.find(pend, flow, k, direction, w[c.S_KEY], w[c.S_FUNC]))
+    return int(pairing.find(pend, flow, k, direction, w))
 
 
 @kernel(inline=True)
 def settle_response(pend: Rows, flow: Rows, k: int, q: int, w: Row) -> int:
-    """Write match, peer and response time; the request's scratch goes where the body looks for it."""
-    w[c.S_HAS_REQUEST] = 1 if q >= 0 else 0
+    """Write match, peer and response time; the request's scratch goes where the body looks for it.
+
+    A request that the capture cut short is matched, but what it asked for is not known.
+    """
+    w[c.S_HAS_REQUEST] = 1 if q >= 0 and pend[q, c.Q_CUT] == 0 else 0
     if q >= 0:
         pairing.recall(pend, q, w)
         w[c.S_MATCH] = _LATE if pend[q, c.Q_LATE] else _MATCHED

@@ -3,7 +3,7 @@
 `w` is the work row of `layout`: scratch (S_), the request that a response answers (ASKED + S_), context (X_), runs.
 
 frame(data, at, end, w) -> length of the PDU at `at`; 0: more bytes are needed to know; -1: not this protocol
-head(data, at, size, w) -> 0; fills role, pairing key, transaction, unit and function into the scratch
+head(data, at, size, w) -> 0; fills role, pairing key and echo, transaction, unit and function into the scratch
 body(data, at, size, w) -> 0; fills the other fields, and the runs of points
 """
 

@@ -59,7 +59,6 @@ def test_flows_beyond_the_bound_are_forgotten_and_counted() -> None:
     assert found.health["stream", "dropped", "flows forgotten"] >= 3000 - 1024
 
 
-@pytest.mark.xfail(strict=True, reason="at the bound all flows are forgotten, not the longest silent")
 def test_the_longest_silent_flows_are_forgotten_first() -> None:
     packets = [request(n, START_NS + n * MS) for n in range(1025)]
     packets.append(response(1023, START_NS + 2 * SECOND))

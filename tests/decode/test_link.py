@@ -290,7 +290,6 @@ def test_a_cut_segment_does_not_hide_the_next() -> None:
     assert not found.records[-1].anomaly
 
 
-@pytest.mark.xfail(strict=True, reason="the driver keeps the first half and appends what follows the cut to it")
 def test_the_bytes_that_a_cut_takes_are_not_glued_over() -> None:
     """Half a PDU, its other half cut off by the capture, then a whole PDU in two halves."""
     talk = Talk().open()
@@ -308,7 +307,6 @@ def test_the_bytes_that_a_cut_takes_are_not_glued_over() -> None:
     assert (last.txn, last.match, last.values) == (10, Match.MATCHED, [float(v) for v in range(100, 120)])
 
 
-@pytest.mark.xfail(strict=True, reason="what a cut request no longer says is taken for a quantity of 0")
 def test_an_answer_to_a_cut_request_is_no_conflict() -> None:
     talk = Talk().open()
     talk.put(talk.segment(0, read(1, 7, 3)).cut(54 + 11))

@@ -338,9 +338,7 @@ def test_reset() -> None:
     "with_data",
     [
         False,
-        pytest.param(
-            True, marks=pytest.mark.xfail(strict=True, reason="front() keeps on waiting although the FIN is here")
-        ),
+        True,
     ],
 )
 def test_fin_with_a_partial_pdu(with_data: bool) -> None:
@@ -441,7 +439,6 @@ def test_an_epoch_leaves_nothing_behind() -> None:
     assert found.health["decode", "seen", "requests open at the end"] == 1
 
 
-@pytest.mark.xfail(strict=True, reason="a new epoch forgets held and kept bytes without counting them")
 def test_what_an_epoch_drops_is_counted() -> None:
     talk = Talk().open()
     talk.answer(values(1, 1, 1001)[:6])
@@ -452,7 +449,6 @@ def test_what_an_epoch_drops_is_counted() -> None:
     assert found.health["stream", "dropped", "bytes held beyond the bound"] == 11
 
 
-@pytest.mark.xfail(strict=True, reason="a segment set aside for the hole is not looked at for RST any more")
 def test_reset_that_acknowledges_past_a_hole_still_resets() -> None:
     talk = lose_one(Talk().open(), 3)
     talk.send(0, b"", RST | ACK)
