@@ -16,6 +16,9 @@ from pipeline.errors import OutputError
 GROUP_ROWS = 32_768
 """Least rows of a row group: smaller batches are gathered until there are as many.  Larger groups hold more batches
 back from reuse, which costs more than it gains."""
+_PART_GROUPS = 256
+"""Most row groups of a part: what a footer will say of each is held in memory until the part is finished, nearly a
+kilobyte for each column."""
 _COPY_BELOW = 8_192
 """A batch smaller than this is copied rather than held: a few rows shall not keep a large buffer from reuse."""
 
@@ -83,6 +86,7 @@ class Dataset:
         self._group_rows = group_rows
         self._parts = 0
         self._in_part = 0
+        self._groups = 0
         self._writer: pq.ParquetWriter | None = None
         self._held: list[pa.RecordBatch] = []
         self._held_rows = 0
@@ -134,7 +138,8 @@ class Dataset:
             raise OutputError(f"{self._part()}: cannot write: {error.strerror or error}") from error
         self.rows += table.num_rows
         self._in_part += table.num_rows
-        if self._in_part >= self._part_rows:
+        self._groups += 1
+        if self._in_part >= self._part_rows or self._groups >= _PART_GROUPS:
             self._finish_part()
 
     def _part(self) -> Path:
@@ -161,7 +166,7 @@ class Dataset:
         except OSError as error:
             raise OutputError(f"{self._part()}: cannot write: {error.strerror or error}") from error
         self._parts += 1
-        self._in_part = 0
+        self._in_part = self._groups = 0
 
 
 def _copied(batch: pa.RecordBatch) -> pa.RecordBatch:

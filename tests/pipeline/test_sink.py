@@ -163,6 +163,18 @@ def test_what_is_held_does_not_change_with_the_buffer_it_came_from(tmp_path: Pat
     assert plain(read(tmp_path)) == expected_points(batches)
 
 
+def test_a_part_ends_before_its_footer_grows_large(tmp_path: Path) -> None:
+    data = Dataset(tmp_path, POINT_ROWS, part_rows=1 << 40, group_rows=1)
+    rows = PointRows().all(batch(2))
+    for _ in range(300):
+        data.write(rows, reused=True)
+    data.close()
+    groups = [pq.read_metadata(part).num_row_groups for part in sorted(tmp_path.glob("part-*"))]
+    assert sum(groups) == 300
+    assert max(groups) <= 256
+    assert read(tmp_path).num_rows == 300 * rows.num_rows
+
+
 def test_nothing_has_its_final_name_before_it_is_whole(tmp_path: Path) -> None:
     data = Dataset(tmp_path, POINT_ROWS, part_rows=1 << 20, group_rows=1)
     data.write(PointRows().all(batch(20)), reused=True)
