@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= out
 MINUTES ?= 30
+SEED ?= 1
 
-.PHONY: help setup run test lint test-quick fuzz bench docs constraints clean
+.PHONY: help setup run test lint fuzz bench docs agreement constraints clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -36,6 +37,23 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fuzz: setup      ## two million mutated packets with bounds checks on (the tests run 200,000)
+	$(BIN)/python tests/fuzz/campaign.py --inputs 2000000 --seed $(SEED)
+
+bench: setup     ## every figure of benchmarks/README.md, added to benchmarks/results
+	$(BIN)/python -m benchmarks.table
+
+docs: setup      ## what is generated from the code: docs/schema.md, tables of the README
+	$(BIN)/python -m docs.generate
+
+agreement: setup ## docs/agreement.md: decode against tshark, Zeek, ICSNPP and IPAL
+	$(BIN)/python tests/oracle/agree.py --write
+
+constraints:     ## pin anew: names, versions and hashes, no addresses
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header \
+	    --no-annotate --upgrade --output-file infra/constraints.txt
 
 clean:           ## remove the environment and what `make run` wrote
 	rm -rf $(VENV) $(OUT)

@@ -22,6 +22,7 @@ R = TypeVar("R")
 _ROOT = Path(__file__).resolve().parent.parent
 KERNEL_SOURCES = (
     "detectors/jit.py",
+    "detectors/columns.py",
     "detectors/kernels/*.py",
     "pipeline/*/kernels.py",
     "pipeline/decode/*.py",

@@ -151,5 +151,5 @@ def test_one_signature_for_each_kernel(tmp_path: Path) -> None:
 
 
 def _widened(signature: str) -> str:
-    """A constant that one kernel hands another is an int64, whatever its value."""
-    return re.sub(r"Literal\[int\]\(-?\d+\)", "int64", signature)
+    """A constant that one kernel hands another is an int64 or a bool, whatever its value."""
+    return re.sub(r"Literal\[bool\]\(\w+\)", "bool", re.sub(r"Literal\[int\]\(-?\d+\)", "int64", signature))

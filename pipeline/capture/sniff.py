@@ -35,6 +35,7 @@ class CaptureFile:
 
     @property
     def format(self) -> str:
+        """Container and compression in a word, such as pcap or pcapng+zstd."""
         return f"{self.container}+{self.compression}" if self.compression else self.container
 
 

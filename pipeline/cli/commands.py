@@ -30,6 +30,13 @@ def _site(path: Path | None) -> Any:
     return Site.load(path) if path is not None else Site.empty()
 
 
+def _look(paths: Sequence[Path]) -> None:
+    """Say what is no capture before anything is compiled or written."""
+    from pipeline.capture.files import Captures
+
+    Captures(paths)
+
+
 def _conduct(screen: Screen, work: Callable[[Hooks], Report]) -> tuple[Report, int]:
     from pipeline.run import Hooks
 
@@ -43,11 +50,12 @@ def run(
 ) -> int:
     """`fieldtap run`; the exit code."""
     screen = Screen()
-    screen.compiling()
     settings = _settings(config, **output)
     names = _site(site)
+    _look(paths)
     from pipeline import run as composition
 
+    screen.compiling()
     known = None
     if baseline is None:
         screen.say(f"no baseline: learning from the first {settings.learning.site_s / 60:g} min of the capture")
@@ -58,6 +66,11 @@ def run(
     report, code = _conduct(
         screen, lambda hooks: composition.run(paths, out, settings, site=names, baseline=known, hooks=hooks)
     )
+    if known is None and report.span_s < settings.learning.site_s:
+        screen.note(
+            f"fieldtap: the capture spans {report.span_s:,.0f} s, less than the learning of "
+            f"{settings.learning.site_s:g} s: only the static rules judged; see [learning] or give a --baseline"
+        )
     screen.summary(report, judged=True)
     return code
 
@@ -65,10 +78,11 @@ def run(
 def decode(paths: Sequence[Path], out: Path, config: Path | None, **output: Any) -> int:
     """`fieldtap decode`; the exit code."""
     screen = Screen()
-    screen.compiling()
     settings = _settings(config, **output)
+    _look(paths)
     from pipeline import run as composition
 
+    screen.compiling()
     report, code = _conduct(screen, lambda hooks: composition.decode(paths, out, settings, hooks=hooks))
     screen.summary(report, judged=False)
     return code
@@ -77,11 +91,12 @@ def decode(paths: Sequence[Path], out: Path, config: Path | None, **output: Any)
 def learn(paths: Sequence[Path], out: Path, config: Path | None, site: Path | None) -> int:
     """`fieldtap learn`; the exit code."""
     screen = Screen()
-    screen.compiling()
     settings = _settings(config)
     names = _site(site)
+    _look(paths)
     from pipeline import run as composition
 
+    screen.compiling()
     report, code = _conduct(screen, lambda hooks: composition.learn(paths, out, settings, site=names, hooks=hooks))
     screen.summary(report, judged=False)
     return code
@@ -97,6 +112,7 @@ def simulate(out: Path, *, minutes: float, seed: int, attacks: tuple[str, ...], 
     staged = ", ".join(report.staged) or "none"
     screen.say(f"{report.capture}: {report.packets:,} packets, {report.transactions:,} requests; attacks: {staged}")
     screen.say(f"{report.site}: names of its devices and tags")
+    screen.say(f"{report.attacks}: what was done when, to score findings against")
 
 
 def bulk(out: Path, *, packets: int, registers: int, flows: int, seed: int) -> None:

@@ -58,7 +58,7 @@ def emit(data: Bytes, m: Memory, out: Output, w: Row) -> int:
     if asks:
         pairing.add(m.pend, m.flow, w, k, seq)
     elif kind == _RESPONSE:
-        m.flow[k, c.F_LAST_TXN] = w[c.S_KEY]
+        m.flow[k, c.F_LAST_TXN] = (w[c.S_KEY] << 16) | w[c.S_FUNC]
         m.flow[k, c.F_LAST_SEQ] = seq
         if q >= 0:
             pairing.remove(m.pend, m.flow, w, q & c.INDEX)

@@ -205,7 +205,7 @@ def _ip4(data: Bytes, at: int, end: int, cut: int, w: Row) -> int:
     w[c.G_MORE] = (fragment >> 13) & 1
     w[c.G_L4_OFF] = at + header
     stop = at + total
-    w[c.G_MISSING] = stop - end if stop > end else 0
+    w[c.G_MISSING] = min(stop - end, cut) if stop > end else 0  # a length beyond the wire lies
     w[c.G_L4_END] = end if stop > end else stop
     return FRAGMENT if fragment & 0x3FFF else SEGMENT
 
@@ -222,7 +222,7 @@ def _ip6(data: Bytes, at: int, end: int, cut: int, w: Row) -> int:
     w[c.G_SRC_LO] = le64(data, at + 16)
     w[c.G_DST_HI] = le64(data, at + 24)
     w[c.G_DST_LO] = le64(data, at + 32)
-    w[c.G_MISSING] = stop - end if stop > end else 0
+    w[c.G_MISSING] = min(stop - end, cut) if stop > end else 0  # a length beyond the wire lies
     w[c.G_L4_END] = min(stop, end)
     w[c.G_L4] = u8(data, at + 6)
     w[c.G_IPID] = 0

@@ -106,7 +106,7 @@ def settle_response(pend: Rows, flow: Rows, k: int, q: int, w: Row) -> int:
         w[c.S_MATCH] = _LATE if pend[q, c.Q_LATE] else _MATCHED
         w[c.S_PEER_SEQ] = pend[q, c.Q_SEQ]
         w[c.S_RTT] = min(max(0, w[c.G_TS] - pend[q, c.Q_TS]) // 1000, 0x7FFFFFFF)
-    elif flow[k, c.F_LAST_TXN] == w[c.S_KEY]:
+    elif flow[k, c.F_LAST_TXN] == (w[c.S_KEY] << 16) | w[c.S_FUNC]:
         w[c.S_MATCH] = _DUPLICATE
         w[c.S_PEER_SEQ] = flow[k, c.F_LAST_SEQ]
     else:

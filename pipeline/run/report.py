@@ -38,6 +38,7 @@ class Report:
     Attributes:
         out: where the results lie.
         packets, points, seconds: read, decoded, and how long it took by the wall clock.
+        span_s: seconds of record time between the first and the last packet.
         records: protocol name to records.
         skipped: reason to packets that gave no record.
         undecoded: name of a protocol that was recognised but is not decoded, to packets.
@@ -54,6 +55,7 @@ class Report:
     packets: int = 0
     points: int = 0
     seconds: float = 0.0
+    span_s: float = 0.0
     records: dict[str, int] = field(default_factory=dict)
     skipped: dict[str, int] = field(default_factory=dict)
     undecoded: dict[str, int] = field(default_factory=dict)

@@ -120,6 +120,7 @@ class Source:
             packets=self.packets,
             points=self._points,
             seconds=perf_counter() - self._started,
+            span_s=self._span_s(),
             records=self._records(),
             skipped=_by_reason(rows, "skipped"),
             undecoded={name: n for name, n in recognised.items() if name not in self._records()},
@@ -128,6 +129,10 @@ class Source:
             interrupted=self.interrupted,
             health=rows,
         )
+
+    def _span_s(self) -> float:
+        read = [c for c in self.captures.captures if c.packets]
+        return (max(c.last_ts for c in read) - min(c.first_ts for c in read)) / 1e9 if read else 0.0
 
     def _records(self) -> dict[str, int]:
         return {protocol_text(int(p)): int(self._by_protocol[p]) for p in np.flatnonzero(self._by_protocol)}
