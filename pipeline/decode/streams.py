@@ -225,6 +225,23 @@ def hole_is_lost(flow: Rows, k: int, direction: int, held: Rows) -> bool:
     return bool(flow[k, base + c.D_N_HELD] >= 3 and acked >= 0 and after(acked, held[first, c.H_SEQ]) >= 0)
 
 
+@kernel()
+def _compare_held(data: Bytes, w: Row, flow: Rows, k: int, base: int, held: Rows, chunks: Chunks, links: Row) -> int:
+    """Note where a segment in order differs from what is held of the same bytes; it is the segment that counts."""
+    here = flow[k, base + c.D_HELD]
+    while here >= 0:
+        start = after(held[here, c.H_SEQ], w[c.G_SEQ])
+        if start >= w[c.G_LEN]:
+            break
+        skip = max(0, -start)
+        size = min(held[here, c.H_LEN] - skip, w[c.G_LEN] - max(0, start))
+        if size > 0 and _differs(data, w[c.G_OFF] + max(0, start), here, skip, size, held, chunks, links):
+            w[n.N_DIFFERS] += 1
+            w[c.G_ANOMALY] |= _DIFFERS
+        here = held[here, c.H_NEXT]
+    return 0
+
+
 @kernel(inline=True)
 def accept(data: Bytes, w: Row, flow: Rows, k: int, held: Rows, chunks: Chunks, links: Row, holes: Rows) -> int:
     """Judge a TCP segment with payload: DELIVER (G_OFF and G_LEN trimmed to what is new), or NOTHING yet."""
@@ -253,6 +270,8 @@ def accept(data: Bytes, w: Row, flow: Rows, k: int, held: Rows, chunks: Chunks, 
         w[c.G_OFF] -= distance
         w[c.G_LEN] = size + distance
         w[c.G_SEQ] = flow[k, base + c.D_NEXT]
+    if flow[k, base + c.D_HELD] >= 0:
+        _compare_held(data, w, flow, k, base, held, chunks, links)
     flow[k, base + c.D_NEXT] = (w[c.G_SEQ] + w[c.G_LEN] + w[c.G_MISSING]) & 0xFFFFFFFF
     return DELIVER
 

@@ -46,7 +46,7 @@ def of_capture(path: Path) -> list[Packet]:
 @pytest.mark.parametrize(
     "name",
     [
-        *("public_functions", "diagnostics", "exceptions", "split_and_pipelined", "reordered", "mirrored_twice"),
+        *("public_functions", "diagnostics", "exceptions", "split_and_pipelined", "mirrored_twice"),
         *("gateway_units", "umas", "device_id", "vlan_qinq", "timeout_late"),
     ],
 )

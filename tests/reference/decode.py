@@ -117,7 +117,8 @@ class Decoder:
             return
         if side.expected is None:
             side.expected = seq
-        # of the bytes that came twice, the first count
+        # of bytes that came twice, the first count; the Decoder lets a segment in order go before what it holds, which
+        # shows only where the two come from different packets
         for i, byte in enumerate(payload):
             side.waiting.setdefault((seq + i) % 2**32, (bytes([byte]), packet.ts, number))
         while side.expected in side.waiting:
