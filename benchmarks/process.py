@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -17,10 +17,18 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a process took: seconds by the wall clock and of CPU, and its peak resident set in bytes."""
+    """What a process took.
+
+    Attributes:
+        wall, cpu: seconds by the clock, and of CPU.
+        others: seconds of CPU that the rest of the machine used meanwhile: what a disturbed round is known by.
+        peak: most resident memory, bytes.
+        out: what it printed.
+    """
 
     wall: float
     cpu: float
+    others: float
     peak: int
     out: str
 
@@ -33,7 +41,7 @@ def python(
     Raises:
         RuntimeError: it failed; the message holds what it wrote to stderr.
     """
-    before, start = _children(), time.perf_counter()
+    before, busy, start = _children(), _busy(), time.perf_counter()
     done = subprocess.run(
         [sys.executable, *arguments],
         capture_output=True,
@@ -46,7 +54,8 @@ def python(
     wall = time.perf_counter() - start
     if done.returncode:
         raise RuntimeError(f"{' '.join(arguments)}: {done.stderr}")
-    return Finished(wall, _children() - before, 0, done.stdout)
+    cpu = _children() - before
+    return Finished(wall, cpu, max(0.0, _busy() - busy - cpu), 0, done.stdout)
 
 
 def fieldtap(
@@ -56,9 +65,15 @@ def fieldtap(
     with tempfile.TemporaryDirectory() as folder:
         note = Path(folder) / "peak"
         done = python("-m", "benchmarks.child", str(note), *arguments, cores=cores, environment=environment)
-        return Finished(done.wall, done.cpu, int(note.read_text()), done.out)
+        return replace(done, peak=int(note.read_text()))
 
 
 def _children() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
+
+
+def _busy() -> float:
+    """Seconds of CPU that the machine's cores have spent on anything."""
+    user, nice, system, _, _, irq, softirq, stolen = map(int, Path("/proc/stat").read_text().split()[1:9])
+    return (user + nice + system + irq + softirq + stolen) / os.sysconf("SC_CLK_TCK")
