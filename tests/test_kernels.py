@@ -145,7 +145,7 @@ def test_one_signature_for_each_kernel(tmp_path: Path) -> None:
     done = python("-c", SIGNATURES, str(tmp_path), PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
-    assert sum(bool(signatures) for signatures in found.values()) > 20
+    assert sum(bool(signatures) for signatures in found.values()) > 10  # with a warm cache, those entered from Python
     drifted = {name: {_widened(s) for s in signatures} for name, signatures in found.items()}
     assert {name: signatures for name, signatures in drifted.items() if len(signatures) > 1} == {}
 
