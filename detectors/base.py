@@ -25,10 +25,19 @@ Buckets = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A mark in the stream of records: at record time `ts_ns`, after the records that came before it."""
+    """A mark in the stream of records: at record time `ts_ns`, after the records that came before it.
+
+    Attributes:
+        shard: capture point that placed it.
+        count: records lost, for GAP.
+        text: what is ordered, as JSON, for CONTROL; why records were lost, for GAP.
+    """
 
     kind: MarkKind
     ts_ns: int
+    shard: int = 0
+    count: int = 0
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,18 +6,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from sys import modules
 from typing import Any, Protocol
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from detectors.base import Alerts, Detector, Mark
 from detectors.columns import Columns
 from detectors.registry import load
 from detectors.wide import Reading
 from pipeline.findings import Findings
+from pipeline.marks import Marks, Seconds
 from schemas.codes import MarkKind
-
-SECOND_NS = 1_000_000_000
 
 
 class Sink(Protocol):
@@ -36,8 +33,8 @@ class Loop:
     """Runs detectors over a stream of records and merges what they find.
 
     Whatever the batching, detectors that want time see the same TIME marks at the same places of the stream: the loop
-    cuts batches where record time first reaches another whole second.  Where the source carries marks of its own
-    (`marks_time=False`), the loop adds none.  Detectors see points as `reading` gives them; sinks, as they are.
+    cuts batches there.  Where the source carries marks of its own (`marks_time=False`), the loop adds none.  Detectors
+    see points as `reading` gives them; sinks, as they are.
     """
 
     def __init__(
@@ -52,26 +49,30 @@ class Loop:
         self.findings = findings
         self.reading = reading or Reading()
         self._wants_time = any(d.wants_time for d in self.detectors)
-        self._cuts = marks_time and self._wants_time
-        self._second: int | None = None
+        self._seconds = Seconds() if marks_time and self._wants_time else None
         self._reached = 0
         self._last: Columns | None = None
 
     def on_batch(self, batch: Columns) -> None:
         """Judge a batch of records, in the order of the stream."""
-        if not len(batch):
-            return
-        batch = self.reading.of(batch)
-        if not self._cuts:
-            self._judge(batch)
-            return
+        if len(batch):
+            self.on_stretch(batch, self._seconds.of(batch.ts) if self._seconds is not None else ())
+
+    def on_stretch(self, batch: Columns, marks: Marks) -> None:
+        """Judge a batch of records with the marks that stand in it."""
+        batch = self.reading.of(batch) if len(batch) else batch
         start = 0
-        for at, second in self._seconds(batch.ts):
+        for at, mark in marks:
+            if mark.kind is MarkKind.TIME and not self._wants_time:
+                continue
             if at > start:
                 self._judge(batch.slice(start, at))
-            self.on_mark(Mark(MarkKind.TIME, second * SECOND_NS))
+            self.on_mark(mark)
             start = at
-        self._judge(batch.slice(start, len(batch)))
+        if start < len(batch):
+            self._judge(batch.slice(start, len(batch)) if start else batch)
+        if marks and not self._wants_time:
+            self.findings.advance(marks[-1][1].ts_ns)
 
     def on_mark(self, mark: Mark) -> None:
         """Hand on a mark; what detectors find then concerns records of the batch before it.
@@ -104,21 +105,6 @@ class Loop:
         self.findings.advance(self._reached)
         if self._wants_time:
             self._last = batch
-
-    def _seconds(self, ts: NDArray[np.int64]) -> list[tuple[int, int]]:
-        """(record, second) wherever record time first reaches another second.
-
-        Time that runs back by more than a second starts anew without a mark; by less, it is the same second still.
-        """
-        found = []
-        for at in [0, *(np.flatnonzero(np.diff(ts // SECOND_NS)) + 1).tolist()]:
-            second = int(ts[at]) // SECOND_NS
-            if self._second is None or second < self._second - 1:
-                self._second = second
-            elif second > self._second:
-                self._second = second
-                found.append((at, second))
-        return found
 
 
 def build(
