@@ -170,6 +170,26 @@ def from_batch(batch: pa.RecordBatch) -> Columns:
     return Columns(**arrays, offsets=offsets, points=Points(**children))
 
 
+def from_rows(rows: pa.Table, points: pa.Table) -> Columns:
+    """Columns from records and points as Parquet holds them (RECORD_ROWS, POINT_ROWS), in the same order.
+
+    Raises:
+        ValueError: nulls, or not as many points as the records say.
+    """
+    arrays = {c.name: _to_numpy(_whole(rows.column(c.name)), c.type) for c in RECORD_COLUMNS}
+    children = {c.name: _to_numpy(_whole(points.column(c.name)), c.type) for c in POINT_COLUMNS}
+    ends = np.cumsum(arrays["n_points"], dtype=np.int64)
+    total = int(ends[-1]) if len(ends) else 0
+    if total != points.num_rows or total > np.iinfo(np.int32).max:
+        raise ValueError(f"records have {total} points, but {points.num_rows} are there")
+    offsets = _frozen(np.concatenate([[0], ends]).astype(np.int32))
+    return Columns(**arrays, offsets=offsets, points=Points(**children))
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+
+
 def records(rows: Sequence[Mapping[str, Any]]) -> Columns:
     """Columns from plain dictionaries: for examples and tests.
 

@@ -1,0 +1,6 @@
+"""The archive: records, points and marks of the log as partitioned Parquet, exactly once, and the way back.
+
+Below `archive/run=<run>/` of the store lie `records/`, `points/` and `marks/`, each by the day of the epoch's first
+record.  One file of each covers the messages of one epoch of one partition, in their order; all three have the same
+name: topic id, partition, first offset and the offset after the last.
+"""

@@ -1,0 +1,56 @@
+"""Publishing an epoch of the archive: its object says which offsets, the log and the stage say what they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from pipeline.archive.part import Files
+from pipeline.archive.stage import ArchiveStage
+from pipeline.ledger import Epoch
+from pipeline.owner import Message
+from pipeline.store import Store
+
+
+class ArchivePublisher:
+    """Writes the files of landed epochs, each created once.
+
+    The rows of an epoch follow from its offsets and the state before it.  A stage that froze the epoch hands over its
+    files; whoever takes over from another reads the log again.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        run: str,
+        stage: ArchiveStage,
+        read: Callable[[int, int], Iterable[Message]],
+        before: Callable[[int], Mapping[str, NDArray[Any]] | None],
+    ) -> None:
+        """A publisher for one partition.
+
+        Args:
+            read: messages of the log between two offsets.
+            before: state at an offset, as the epoch that ended there holds it; None at the origin.
+        """
+        self._store = store
+        self._root = f"archive/run={run}"
+        self._stage = stage
+        self._read = read
+        self._before = before
+
+    def publish(self, epoch: Epoch) -> None:
+        """Create the files of `epoch`; those that stand already are the same."""
+        files = self._stage.files(epoch.start) or self._again(epoch)
+        for dataset, content in files.content.items():
+            name = f"{epoch.place.topic_id}+{epoch.place.partition:05d}+{epoch.start:020d}-{epoch.next:020d}.parquet"
+            self._store.create(f"{self._root}/{dataset}/date={files.day}/{name}", content)
+
+    def _again(self, epoch: Epoch) -> Files:
+        stage = ArchiveStage(epoch.place.partition)
+        stage.restore(self._before(epoch.start))
+        stage.take(list(self._read(epoch.start, epoch.next)))
+        stage.freeze()
+        return stage.parts[0][1]

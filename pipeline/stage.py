@@ -1,0 +1,232 @@
+"""RecordStage: what a partition's log of records comes to: state, findings, and rows for the second stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from detectors.base import Mark, State
+from detectors.columns import records
+from detectors.wide import Reading
+from pipeline import detect
+from pipeline.baseline import Baseline, adopt
+from pipeline.config import Config
+from pipeline.findings import Findings, types_of
+from pipeline.metrics import Counters
+from pipeline.owner import Frozen, Message
+from pipeline.panes import Collector
+from pipeline.probe import Probe
+from pipeline.site import Site
+from pipeline.site.typed import typed_devices
+from pipeline.transport.codec import decode
+from pipeline.transport.message import Newer, Poison, Stretch
+from pipeline.transport.tracker import Tracker, Verdict
+from schemas.alert import ALERT
+from schemas.codes import BUCKETS, MarkKind
+
+_NOTHING = records([])
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What judges: the same for every partition and worker of a deployment."""
+
+    config: Config
+    site: Site = field(default_factory=Site.empty)
+    baseline: Baseline | None = None
+    probe_every: int = 0
+
+    def loop(self, start_ns: int | None, names: Mapping[int, str] | None = None) -> detect.Loop:
+        """Detectors that know the baseline, and the merging of what they find.
+
+        Args:
+            start_ns: record time at which the site's learning starts.
+            names: name id to text, where known.
+        """
+        from dataclasses import replace
+
+        detectors = detect.build(
+            self.config.enabled, replace(self.config.learning, start_ns=start_ns), self.config.params
+        )
+        if self.baseline is not None:
+            adopt(self.baseline.table, detectors)
+        findings = Findings(
+            types_of(detectors),
+            site=self.site,
+            names=names,
+            baseline_uid=self.baseline.digest if self.baseline is not None else "",
+            versions={d.name: d.version for d in detectors},
+        )
+        return detect.Loop(detectors, findings, marks_time=False, reading=Reading(typed_devices(self.site)))
+
+
+class Refused(NamedTuple):
+    """A message that cannot be used: damaged for good (`newer` False), or of a version that later code will read."""
+
+    message: Message
+    reason: str
+    newer: bool
+
+
+class RecordStage:
+    """A deterministic function of one partition's log (`pipeline.owner.Stage`).
+
+    Duplicates by (shard, boot, number) are dropped, missing numbers become GAP marks, messages that cannot be read are
+    kept for the dead letters; all are counted in the state.
+
+    Attributes:
+        refused: messages that cannot be used, for whoever takes them away.
+        live: rows of findings since they were last taken away, before they are true.
+    """
+
+    def __init__(self, setup: Setup, partition: int, partitions: int) -> None:
+        self._setup = setup
+        self._partition = partition
+        self._buckets = np.arange(partition, BUCKETS, partitions)
+        self.refused: list[Refused] = []
+        self.live: list[pa.Table] = []
+        self.restore(None)
+
+    def restore(self, state: Mapping[str, NDArray[Any]] | None) -> None:
+        """Forget everything, and go on from `state`."""
+        self.refused.clear()
+        self.live.clear()
+        self._found: list[pa.Table] = []
+        self._panes: list[pa.Table] = []
+        self._tracker = Tracker()
+        self._collector = Collector()
+        self._loop: detect.Loop | None = None
+        self._probe = Probe(self._setup.probe_every)
+        self._totals = np.zeros(len(_TOTALS), np.int64)
+        self._start_ns = _NO_TIME
+        self._open: dict[int, int] = {}
+        if state is None:
+            return
+        parts = _parts(state)
+        own = parts["stage"]
+        self._totals = own["totals"].copy()
+        self._start_ns = int(own["start_ns"][0])
+        self._open = {int(shard): int(boot) for shard, boot in own["open"]}
+        self._tracker.restore(parts["tracker"])
+        self._collector.restore(parts["panes"])
+        if self._start_ns != _NO_TIME:
+            loop = self._loop = self._setup.loop(self._start_ns)
+            for detector in loop.detectors:
+                detector.restore(parts.get(f"detector.{detector.name}", {}))
+            loop.findings.restore(parts["findings"])
+
+    def take(self, messages: Sequence[Message]) -> None:
+        """Apply messages in the order of the log."""
+        for message in messages:
+            try:
+                stretch = decode(message.header, message.value, partition=self._partition)
+            except Poison as poison:
+                self._refuse(message, poison.reason, newer=False)
+            except Newer as newer:
+                self._refuse(message, str(newer), newer=True)
+            else:
+                self.apply(stretch)
+
+    def apply(self, stretch: Stretch) -> None:
+        """Apply what a message held."""
+        verdict, missing = self._tracker.admit(stretch.header)
+        if verdict is Verdict.DUPLICATE:
+            self._totals[_DUPLICATES] += 1
+            return
+        loop = self._begun(stretch)
+        if verdict is Verdict.GAP:
+            self._totals[_MISSING] += missing
+            loop.on_mark(Mark(MarkKind.GAP, stretch.header.first_ts, stretch.header.shard, missing, "messages missing"))
+        batch = _NOTHING if stretch.batch is None else stretch.batch
+        self._totals[_MESSAGES] += 1
+        self._totals[_RECORDS] += len(batch)
+        self._totals[_LOST] += sum(mark.count for _, mark in stretch.marks if mark.kind is MarkKind.GAP)
+        loop.on_stretch(batch, stretch.marks)
+        self._panes += self._collector.on_stretch(batch, stretch.marks)
+        self._take(loop)
+        if self._setup.probe_every and len(batch):
+            self._found.append(self._probe.rows(batch))
+        self._follow(stretch, loop)
+
+    def freeze(self) -> Frozen:
+        """All state now, and what was found since the last call."""
+        found, self._found = self._found, []
+        panes, self._panes = self._panes, []
+        state: dict[str, State] = {
+            "stage": {
+                "totals": self._totals.copy(),
+                "start_ns": np.array([self._start_ns], np.int64),
+                "open": np.array(sorted(self._open.items()), np.int64).reshape(-1, 2),
+            },
+            "tracker": self._tracker.snapshot(),
+            "panes": self._collector.snapshot(self._buckets),
+        }
+        if self._loop is not None:
+            state["findings"] = self._loop.findings.snapshot(self._buckets)
+            for detector in self._loop.detectors:
+                state[f"detector.{detector.name}"] = detector.snapshot(self._buckets)
+        flat = {f"{part}/{name}": array for part, held in state.items() for name, array in held.items()}
+        findings = pa.concat_tables(found) if found else ALERT.empty_table()
+        return Frozen(flat, findings, self._collector.sends(panes), self.ended)
+
+    @property
+    def ended(self) -> bool:
+        """Whether every shard that ever wrote here has said that its input is over."""
+        return self._start_ns != _NO_TIME and not self._open
+
+    def counters(self) -> dict[str, int]:
+        """Messages, records and what was lost, since the origin of the log."""
+        return {name: int(n) for name, n in zip(_TOTALS, self._totals, strict=True)}
+
+    def health(self) -> Counters:
+        """Counters of the detectors and findings."""
+        counters = Counters("detect")
+        for detector in self._loop.detectors if self._loop is not None else ():
+            for name, n in detector.counters().items():
+                counters.put(name, n, reason=detector.name)
+        return counters
+
+    def _begun(self, stretch: Stretch) -> detect.Loop:
+        header = stretch.header
+        if self._loop is None:
+            self._start_ns = header.started_ts
+            self._loop = self._setup.loop(self._start_ns)
+        self._open[header.shard] = header.boot
+        return self._loop
+
+    def _follow(self, stretch: Stretch, loop: detect.Loop) -> None:
+        """After an END mark the shard is closed; when all are, so are the findings."""
+        if any(mark.kind is MarkKind.END for _, mark in stretch.marks):
+            self._open.pop(stretch.header.shard, None)
+            if not self._open:
+                loop.findings.finish()
+                self._take(loop)
+
+    def _take(self, loop: detect.Loop) -> None:
+        rows = loop.take()
+        if rows.num_rows:
+            self._found.append(rows)
+            self.live.append(rows)
+
+    def _refuse(self, message: Message, reason: str, *, newer: bool) -> None:
+        self._totals[_PARKED if newer else _DEAD] += 1
+        self.refused.append(Refused(message, reason, newer))
+
+
+_NO_TIME = np.iinfo(np.int64).min
+_TOTALS = ("messages", "records", "duplicates", "missing_messages", "lost_records", "dead_letters", "parked")
+_MESSAGES, _RECORDS, _DUPLICATES, _MISSING, _LOST, _DEAD, _PARKED = range(len(_TOTALS))
+
+
+def _parts(state: Mapping[str, NDArray[Any]]) -> dict[str, State]:
+    """State by component, from names of the form `component/array`."""
+    parts: dict[str, State] = {}
+    for name, array in state.items():
+        part, _, own = name.partition("/")
+        parts.setdefault(part, {})[own] = array
+    return parts

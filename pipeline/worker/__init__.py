@@ -1,0 +1,1 @@
+"""The worker: a member of the group that judges (`detect`) or keeps (`archive`) what the shards wrote to Kafka."""
