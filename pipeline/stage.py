@@ -11,12 +11,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from detectors.base import Mark, State
-from detectors.columns import records
+from detectors.columns import Columns, records
 from detectors.wide import Reading
 from pipeline import detect
 from pipeline.baseline import Baseline, adopt
 from pipeline.config import Config
 from pipeline.findings import Findings, types_of
+from pipeline.marks import Marks
 from pipeline.metrics import Counters
 from pipeline.owner import Frozen, Message
 from pipeline.panes import Collector
@@ -24,7 +25,7 @@ from pipeline.probe import Probe
 from pipeline.site import Site
 from pipeline.site.typed import typed_devices
 from pipeline.transport.codec import decode
-from pipeline.transport.message import Newer, Poison, Stretch
+from pipeline.transport.message import Header, Newer, Poison, Stretch
 from pipeline.transport.tracker import Tracker, Verdict
 from schemas.alert import ALERT
 from schemas.codes import BUCKETS, MarkKind
@@ -104,14 +105,14 @@ class RecordStage:
         self._probe = Probe(self._setup.probe_every)
         self._totals = np.zeros(len(_TOTALS), np.int64)
         self._start_ns = _NO_TIME
-        self._open: dict[int, int] = {}
+        self._open: set[int] = set()
         if state is None:
             return
         parts = _parts(state)
         own = parts["stage"]
         self._totals = own["totals"].copy()
         self._start_ns = int(own["start_ns"][0])
-        self._open = {int(shard): int(boot) for shard, boot in own["open"]}
+        self._open = {int(shard) for shard in own["open"]}
         self._tracker.restore(parts["tracker"])
         self._collector.restore(parts["panes"])
         if self._start_ns != _NO_TIME:
@@ -133,25 +134,34 @@ class RecordStage:
                 self.apply(stretch)
 
     def apply(self, stretch: Stretch) -> None:
-        """Apply what a message held."""
+        """Apply what a message held, unless it was applied before."""
         verdict, missing = self._tracker.admit(stretch.header)
         if verdict is Verdict.DUPLICATE:
             self._totals[_DUPLICATES] += 1
             return
-        loop = self._begun(stretch)
+        marks, header = stretch.marks, stretch.header
         if verdict is Verdict.GAP:
             self._totals[_MISSING] += missing
-            loop.on_mark(Mark(MarkKind.GAP, stretch.header.first_ts, stretch.header.shard, missing, "messages missing"))
-        batch = _NOTHING if stretch.batch is None else stretch.batch
+            marks = ((0, gap(header, missing)), *marks)
         self._totals[_MESSAGES] += 1
+        self.judge(_NOTHING if stretch.batch is None else stretch.batch, marks)
+
+    def judge(self, batch: Columns, marks: Marks) -> None:
+        """Judge records with the marks among them, in the order of the log; from a message or from an archive."""
         self._totals[_RECORDS] += len(batch)
-        self._totals[_LOST] += sum(mark.count for _, mark in stretch.marks if mark.kind is MarkKind.GAP)
-        loop.on_stretch(batch, stretch.marks)
-        self._panes += self._collector.on_stretch(batch, stretch.marks)
+        self._totals[_LOST] += sum(mark.count for _, mark in marks if mark.kind is MarkKind.GAP)
+        loop = self._loop or self._begin(batch, marks)
+        self._open, over = still_open(self._open, batch, marks)
+        # One shard's end is no end of the input: detectors hear of it when the last one ends.
+        heard = tuple((at, mark) for at, mark in marks if mark.kind is not MarkKind.END)
+        loop.on_stretch(batch, heard)
+        self._panes += self._collector.on_stretch(batch, heard)
+        if over:
+            loop.finish()
+            self._panes += self._collector.finish()
         self._take(loop)
         if self._setup.probe_every and len(batch):
             self._found.append(self._probe.rows(batch))
-        self._follow(stretch, loop)
 
     def freeze(self) -> Frozen:
         """All state now, and what was found since the last call."""
@@ -161,7 +171,7 @@ class RecordStage:
             "stage": {
                 "totals": self._totals.copy(),
                 "start_ns": np.array([self._start_ns], np.int64),
-                "open": np.array(sorted(self._open.items()), np.int64).reshape(-1, 2),
+                "open": np.array(sorted(self._open), np.int64),
             },
             "tracker": self._tracker.snapshot(),
             "panes": self._collector.snapshot(self._buckets),
@@ -177,7 +187,7 @@ class RecordStage:
     @property
     def ended(self) -> bool:
         """Whether every shard that ever wrote here has said that its input is over."""
-        return self._start_ns != _NO_TIME and not self._open
+        return self._loop is not None and not self._open
 
     def counters(self) -> dict[str, int]:
         """Messages, records and what was lost, since the origin of the log."""
@@ -191,21 +201,13 @@ class RecordStage:
                 counters.put(name, n, reason=detector.name)
         return counters
 
-    def _begun(self, stretch: Stretch) -> detect.Loop:
-        header = stretch.header
-        if self._loop is None:
-            self._start_ns = header.started_ts
-            self._loop = self._setup.loop(self._start_ns)
-        self._open[header.shard] = header.boot
+    def _begin(self, batch: Columns, marks: Marks) -> detect.Loop:
+        """Detectors that start where the first shard said that its input starts."""
+        told = [mark.ts_ns for _, mark in marks if mark.kind is MarkKind.START]
+        seen = [int(batch.ts[0])] if len(batch) else [mark.ts_ns for _, mark in marks]
+        self._start_ns = (told or seen)[0]
+        self._loop = self._setup.loop(self._start_ns)
         return self._loop
-
-    def _follow(self, stretch: Stretch, loop: detect.Loop) -> None:
-        """After an END mark the shard is closed; when all are, so are the findings."""
-        if any(mark.kind is MarkKind.END for _, mark in stretch.marks):
-            self._open.pop(stretch.header.shard, None)
-            if not self._open:
-                loop.findings.finish()
-                self._take(loop)
 
     def _take(self, loop: detect.Loop) -> None:
         rows = loop.take()
@@ -221,6 +223,19 @@ class RecordStage:
 _NO_TIME = np.iinfo(np.int64).min
 _TOTALS = ("messages", "records", "duplicates", "missing_messages", "lost_records", "dead_letters", "parked")
 _MESSAGES, _RECORDS, _DUPLICATES, _MISSING, _LOST, _DEAD, _PARKED = range(len(_TOTALS))
+
+
+def gap(header: Header, missing: int) -> Mark:
+    """The mark that says that messages of a shard are missing before the one of `header`."""
+    return Mark(MarkKind.GAP, header.first_ts, header.shard, missing, "messages missing")
+
+
+def still_open(shards: set[int], batch: Columns, marks: Marks) -> tuple[set[int], bool]:
+    """Shards whose input is not over after this stretch; whether it was the end of the last one."""
+    ends = {mark.shard for _, mark in marks if mark.kind is MarkKind.END}
+    seen = shards | set(np.unique(batch.shard).tolist()) | {mark.shard for _, mark in marks}
+    left = seen - ends
+    return left, bool(ends) and not left
 
 
 def _parts(state: Mapping[str, NDArray[Any]]) -> dict[str, State]:

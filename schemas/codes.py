@@ -356,6 +356,7 @@ class MarkKind(IntEnum):
     GAP = 2
     CONTROL = 3
     END = 4
+    START = 5
 
 
 DANGEROUS = frozenset(

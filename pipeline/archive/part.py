@@ -18,8 +18,6 @@ from pipeline.sink.writer import record_rows
 from schemas.mark import MARK
 from schemas.record import POINT_ROWS, RECORD_ROWS
 
-STARTED = b"fieldtap.started_ts"
-"""Metadata of each file: record time at which the first shard seen began, ns."""
 DATASETS = ("records", "points", "marks")
 
 
@@ -49,10 +47,9 @@ class _Table:
         if self._rows >= GROUP_ROWS:
             self._flush()
 
-    def close(self, metadata: Mapping[bytes, bytes]) -> bytes:
+    def close(self) -> bytes:
         self._flush()
         writer = self._writer or self._open()
-        writer.add_key_value_metadata(dict(metadata))
         writer.close()
         found: bytes = self._sink.getvalue().to_pybytes()
         return found
@@ -78,12 +75,10 @@ class Part:
         self._marks: list[tuple[int, Mark]] = []
         self._count = 0
         self._first_ts: int | None = None
-        self._started = 0
 
-    def add(self, batch: Columns, marks: Marks, started_ts: int) -> None:
+    def add(self, batch: Columns, marks: Marks) -> None:
         """Append a stretch."""
         if self._first_ts is None:
-            self._started = started_ts
             self._first_ts = int(batch.ts[0]) if len(batch) else marks[0][1].ts_ns if marks else None
         self._marks += [(self._count + at, mark) for at, mark in marks]
         if len(batch):
@@ -96,11 +91,10 @@ class Part:
         """The files; nothing can be added any more."""
         if self._first_ts is None:
             return Files({}, "")
-        note = {STARTED: str(self._started).encode()}
-        content = {table.name: table.close(note) for table in (self._records, self._points)}
+        content = {table.name: table.close() for table in (self._records, self._points)}
         marks = _Table("marks", MARK, ENCODINGS["alert"])
         marks.put(mark_rows(self._marks))
-        content["marks"] = marks.close(note)
+        content["marks"] = marks.close()
         day = str(np.datetime64(self._first_ts or 0, "ns").astype("datetime64[D]"))
         return Files(content, day)
 

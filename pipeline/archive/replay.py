@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from detectors.base import Mark
 from detectors.columns import Columns, from_rows
-from pipeline.archive.part import DATASETS, STARTED
+from pipeline.archive.part import DATASETS
 from pipeline.errors import FieldtapError
 from pipeline.marks import Marks
 from pipeline.store import Store
@@ -52,25 +52,24 @@ class Archive:
         """(topic id, partition) of all that is there."""
         return sorted({(p.topic, p.partition) for p in self.pieces})
 
-    def stretches(self, topic: str, partition: int) -> Iterator[tuple[Columns, Marks, int]]:
-        """Records with the marks among them, and when the first shard began, in the order of the log."""
+    def stretches(self, topic: str, partition: int) -> Iterator[tuple[Columns, Marks]]:
+        """Records with the marks among them, in the order of the log."""
         for piece in self.pieces:
             if (piece.topic, piece.partition) == (topic, partition):
                 yield from self._stretches(piece)
 
-    def _stretches(self, piece: Piece) -> Iterator[tuple[Columns, Marks, int]]:
+    def _stretches(self, piece: Piece) -> Iterator[tuple[Columns, Marks]]:
         tables = {name: self._read(name, piece) for name in DATASETS}
         try:
             batch = from_rows(tables["records"], tables["points"])
         except ValueError as error:
             raise FieldtapError(f"{piece.name}: records and points do not belong together: {error}") from error
-        started = int(tables["marks"].schema.metadata[STARTED])
         marks = _marks(tables["marks"])
         for start in range(0, max(len(batch), 1), _BATCH):
             stop = min(start + _BATCH, len(batch))
             last = stop == len(batch)
             here = tuple((at - start, m) for at, m in marks if start <= at < stop or (last and at >= stop))
-            yield batch.slice(start, stop), here, started
+            yield batch.slice(start, stop), here
 
     def _read(self, dataset: str, piece: Piece) -> pa.Table:
         name = f"{self._root}/{dataset}/{piece.name}"

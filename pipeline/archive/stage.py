@@ -10,16 +10,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from detectors.base import Mark
 from detectors.columns import records
 from pipeline.archive.part import Files, Part
 from pipeline.owner import Frozen, Message
-from pipeline.stage import Refused
+from pipeline.stage import Refused, gap, still_open
 from pipeline.transport.codec import decode
 from pipeline.transport.message import Newer, Poison, Stretch
 from pipeline.transport.tracker import Tracker, Verdict
 from schemas.alert import ALERT
-from schemas.codes import MarkKind
 
 _NOTHING = records([])
 
@@ -92,12 +90,10 @@ class ArchiveStage:
         verdict, missing = self._tracker.admit(stretch.header)
         if verdict is Verdict.DUPLICATE:
             return
-        header, batch = stretch.header, _NOTHING if stretch.batch is None else stretch.batch
-        self._seen = True
-        self._open.add(header.shard)
-        if any(mark.kind is MarkKind.END for _, mark in stretch.marks):
-            self._open.discard(header.shard)
+        batch = _NOTHING if stretch.batch is None else stretch.batch
         marks = stretch.marks
         if verdict is Verdict.GAP:
-            marks = ((0, Mark(MarkKind.GAP, header.first_ts, header.shard, missing, "messages missing")), *marks)
-        self._part.add(batch, marks, header.started_ts)
+            marks = ((0, gap(stretch.header, missing)), *marks)
+        self._seen = True
+        self._open, _ = still_open(self._open, batch, marks)
+        self._part.add(batch, marks)
