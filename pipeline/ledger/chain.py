@@ -96,6 +96,16 @@ class Chain:
                 "of the ledger"
             ) from error
 
+    def mend_origin(self) -> None:
+        """Write the origin anew, where it is damaged or gone and the first epoch's name says where it was."""
+        starts = self.starts()
+        try:
+            self._read_origin()
+        except ChainDamaged:
+            if not starts:
+                raise
+            self.store.replace(self.place.origin, _origin(starts[0][0]))
+
     def create(self, epoch: Epoch) -> None:
         """Make `epoch` true.  After an unclear answer, the same bytes must be tried again.
 
@@ -145,7 +155,9 @@ class Chain:
                 data = self.store.read(self.place.origin)
                 first = json.loads(data)["start"]
             except StoreMissing as error:
-                raise StoreUnclear(f"{self.place}: its origin was taken, yet it is not there") from error
+                raise ChainDamaged(
+                    f"{self.place}: its origin is listed, but it is not there; does a lifecycle rule delete objects?"
+                ) from error
             except (ValueError, KeyError, TypeError):
                 continue
             if isinstance(first, int) and 0 <= first <= MOST and data == _origin(first):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline.ledger.epoch import Epoch
+from pipeline.ledger.parquet import pack
+from pipeline.ledger.place import Place
 from pipeline.store import Store
 
-FRESH = "findings"
-"""Root of what epochs published."""
+FRESH, MERGED = "findings", "compacted"
+"""Roots of what epochs published, and of what compaction made of it."""
 _DAY_NS = 86_400_000_000_000
 _MOST_DAYS = 31
 """Files of an epoch at most; with rows of more days than that, its clock is broken, and all go to the first one's."""
@@ -37,12 +40,34 @@ class Publisher:
             self._store.create(name, data)
 
 
-Publish = Callable[[Epoch], None]
-
-
 def folder(root: str, run: str, day: str = "") -> str:
     """The folder of a run's findings, or of one day of them."""
     return f"{root}/run={run}" + (f"/date={day}" if day else "")
+
+
+_NAME = re.compile(r"\w+/run=([^/]+)/date=([^/]+)/part\+([^/+]+)\+(\d{5})\+(\d{20})-(\d{20})\.parquet")
+
+
+class File(NamedTuple):
+    """A published file, as its name says it."""
+
+    place: Place
+    day: str
+    start: int
+    next: int
+    name: str
+    size: int
+
+
+def published(store: Store, root: str, run: str) -> list[File]:
+    """Every file of a run below `root`, in the order of names; what has another name is not ours, and left alone."""
+    found = []
+    for name, size in store.names(folder(root, run)):
+        match = _NAME.fullmatch(name)
+        if match is not None:
+            run, day, topic_id, partition, start, stop = match.groups()
+            found.append(File(Place(run, topic_id, int(partition)), day, int(start), int(stop), name, size))
+    return found
 
 
 def files(epoch: Epoch) -> list[tuple[str, bytes]]:
@@ -58,18 +83,7 @@ def files(epoch: Epoch) -> list[tuple[str, bytes]]:
     return [
         (
             f"{folder(FRESH, epoch.place.run, str(np.datetime64(int(day), 'D')))}/{stem}.parquet",
-            parquet(rows if len(touched) == 1 else rows.take(np.flatnonzero(days == day)), stem),
+            pack(rows if len(touched) == 1 else rows.take(np.flatnonzero(days == day)), stem),
         )
         for day in touched
     ]
-
-
-def parquet(rows: pa.Table, stem: str) -> bytes:
-    """The bytes of a Parquet file; the same rows give the same bytes."""
-    from pyarrow import parquet as pq
-
-    schema = rows.schema.with_metadata({**(rows.schema.metadata or {}), b"fieldtap.epoch": stem.encode()})
-    sink = pa.BufferOutputStream()
-    pq.write_table(rows.cast(schema), sink, compression="zstd", compression_level=3, store_schema=False)
-    found: bytes = sink.getvalue().to_pybytes()
-    return found
