@@ -1,0 +1,1 @@
+"""Transport: stretches of records between shards, Kafka and workers."""
