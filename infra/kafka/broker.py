@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
+import secrets
 import signal
 import socket
 import subprocess
@@ -140,7 +140,7 @@ class Cluster:
                     if self.pid(node) is None:
                         self._launch(node)
                 self._wait(*self.layout.nodes)
-            except PortTaken:
+            except PortTakenError:
                 self.kill(*self.layout.nodes)
                 if not new or ports_from or attempt == 2:
                     raise
@@ -165,7 +165,7 @@ class Cluster:
             self.kill(*nodes)
 
     def kill(self, *nodes: int) -> None:
-        """End nodes as a power cut does (SIGKILL)."""
+        """End nodes at once (SIGKILL)."""
         self._signal(nodes, signal.SIGKILL)
         self._gone(nodes, STOP_S)
 
@@ -201,8 +201,8 @@ class Cluster:
             # Ignoring what is formatted: a second attempt with other ports finds the folder of the first.
             words = ["format", "-t", layout.cluster_id, "-c", str(file), "--ignore-formatted"]
             words += security.format_options() if security else []
-            tool = [*_java_words(place, heap="128m"), "kafka.tools.StorageTool", *words]
-            tools.append(subprocess.Popen(tool, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+            words = [*_java_words(place, heap="128m"), "kafka.tools.StorageTool", *words]
+            tools.append(subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
         for tool in tools:
             said = tool.communicate()[0]
             if tool.returncode:
@@ -252,7 +252,7 @@ class Cluster:
         place = self._node(node)
         logs = [log.read_text(errors="replace") for log in (place / "out.log", place / "server.log") if log.exists()]
         if any("Address already in use" in log for log in logs):
-            return PortTaken(f"{place}: port {self.layout.ports[node - 1]} or the next one is taken")
+            return PortTakenError(f"{place}: port {self.layout.ports[node - 1]} or the next one is taken")
         said = next((line for log in logs if (line := _last_line(log))), "it said nothing")
         return BrokerError(f"{place}: node {node} ended: {said}")
 
@@ -267,7 +267,7 @@ class Cluster:
             raise BrokerError(f"{self._node(node)}: node {node} does not end within {within_s:.0f} s")
 
 
-class PortTaken(BrokerError):
+class PortTakenError(BrokerError):
     """A node could not listen."""
 
 
@@ -307,7 +307,7 @@ def _free_ports(pairs: int) -> list[int]:
     """First ports of so many pairs on which nobody listens now."""
     found: list[int] = []
     while len(found) < pairs:
-        port = random.randrange(LOWEST_FREE, HIGHEST_FREE, 2)
+        port = secrets.choice(range(LOWEST_FREE, HIGHEST_FREE, 2))
         if port not in found and _is_free(port) and _is_free(port + 1):
             found.append(port)
     return found
@@ -356,8 +356,10 @@ def main() -> None:
             cluster.up(nodes=given.nodes, ports_from=given.ports_from, tls=given.tls)
         elif given.what == "down":
             cluster.down()
-        else:
-            {"kill": cluster.kill, "start": cluster.start}.get(given.what, lambda _: None)(given.node)
+        elif given.what == "kill":
+            cluster.kill(given.node)
+        elif given.what == "start":
+            cluster.start(given.node)
         print("\n".join(_status(cluster)))
         if given.what == "up":
             print(f"--kafka {cluster.bootstrap}")

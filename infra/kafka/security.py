@@ -93,7 +93,8 @@ class Security:
 
     def properties(self) -> dict[str, str]:
         """What the nodes' settings say of it."""
-        login = f'org.apache.kafka.common.security.scram.ScramLoginModule required username="admin" password="{self.password("admin")}";'
+        module = "org.apache.kafka.common.security.scram.ScramLoginModule"
+        login = f'{module} required username="admin" password="{self.password("admin")}";'
         return {
             "listener.security.protocol.map": "CLIENTS:SASL_SSL,CONTROLLER:SSL",
             "ssl.keystore.type": "PEM",

@@ -1,7 +1,7 @@
 """A real Kafka for the tests of this folder.
 
-`broker` is one node for the whole session, `cluster` three nodes for the tests of a module that asks for them.  Every test
-takes names of its own (`topic_prefix`, `fresh_topic`), so that none meets what another left behind.
+`broker` is one node for the whole session, `cluster` three nodes for the tests of a module that asks for them.  Every
+test takes names of its own (`topic_prefix`, `fresh_topic`), so that none meets what another left behind.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
