@@ -1,1 +1,1 @@
-"""Transport: stretches of records between shards, Kafka and workers."""
+"""Records on their way from the sensors that decode to the workers that detect: Kafka."""
