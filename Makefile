@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 OUT ?= out
 MINUTES ?= 30
 SEED ?= 1
+NODES ?= 1
 
-.PHONY: help setup run test lint fuzz bench docs agreement constraints clean
+.PHONY: help setup run test lint fuzz bench docs agreement kafka-up kafka-down constraints clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -49,6 +50,12 @@ docs: setup      ## what is generated from the code: docs/schema.md, tables of t
 
 agreement: setup ## docs/agreement.md: decode against tshark, Zeek, ICSNPP and IPAL
 	$(BIN)/python tests/oracle/agree.py --write
+
+kafka-up: setup  ## a real Kafka on 127.0.0.1:19092, without Docker; NODES=3 for three; data in .kafka
+	@$(BIN)/python -m infra.kafka.broker up --nodes $(NODES)
+
+kafka-down:      ## end it; the data stays
+	@$(BIN)/python -m infra.kafka.broker down
 
 constraints:     ## pin anew: names, versions and hashes, no addresses
 	$(BIN)/python -m pip install --quiet uv

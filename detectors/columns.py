@@ -147,10 +147,10 @@ def _to_numpy(array: pa.Array, kind: pa.DataType) -> NDArray[Any]:
         raise ValueError(f"column of type {kind} holds nulls")
     data = array.buffers()[1]
     if pa.types.is_fixed_size_binary(kind):
-        words = np.frombuffer(data, np.uint64) if data is not None else np.zeros(0, np.uint64)
+        words = _frozen(np.frombuffer(data, np.uint64)) if data is not None else np.zeros(0, np.uint64)
         return words[2 * array.offset : 2 * (array.offset + len(array))].reshape(-1, 2)
     dtype = np.dtype(np.int64) if pa.types.is_timestamp(kind) else np.dtype(kind.to_pandas_dtype())
-    flat = np.frombuffer(data, dtype) if data is not None else np.zeros(0, dtype)
+    flat = _frozen(np.frombuffer(data, dtype)) if data is not None else np.zeros(0, dtype)
     return flat[array.offset : array.offset + len(array)]
 
 
@@ -166,7 +166,7 @@ def from_batch(batch: pa.RecordBatch) -> Columns:
     points = batch.column("points")
     struct = points.values
     children = {c.name: _to_numpy(struct.field(i), c.type) for i, c in enumerate(POINT_COLUMNS)}
-    offsets = np.frombuffer(points.buffers()[1], np.int32)[points.offset : points.offset + len(points) + 1]
+    offsets = _frozen(np.frombuffer(points.buffers()[1], np.int32))[points.offset : points.offset + len(points) + 1]
     return Columns(**arrays, offsets=offsets, points=Points(**children))
 
 

@@ -16,6 +16,7 @@ from detectors.lifecycle import Learning
 from detectors.registry import DETECTORS
 from pipeline.decode.decoder import DecodeSettings
 from pipeline.errors import ConfigError
+from pipeline.transport.settings import KafkaSettings
 
 T = TypeVar("T")
 
@@ -51,6 +52,7 @@ class Config:
     params: Mapping[str, Any] = field(default_factory=dict)
     """Each enabled detector's own `Params`."""
     output: OutputSettings = field(default_factory=OutputSettings)
+    kafka: KafkaSettings = field(default_factory=KafkaSettings)
 
 
 RANGES: dict[str, tuple[float, float]] = {
@@ -185,7 +187,7 @@ SECTIONS: dict[str, tuple[str, str]] = {
     "learning": ("detectors.lifecycle", "Learning"),
     "output": ("pipeline.config", "OutputSettings"),
 }
-"""Section to the class of its settings; `[detectors]` is bound from the registry."""
+"""Section to the class of its settings; `[detectors]` is bound from the registry, `[kafka]` holds another's keys."""
 
 
 def configure(table: Mapping[str, Any], where: str = "fieldtap.toml") -> Config:
@@ -195,14 +197,15 @@ def configure(table: Mapping[str, Any], where: str = "fieldtap.toml") -> Config:
         ConfigError: see :func:`bind`.
     """
     for key in table:
-        if key not in SECTIONS and key != "detectors":
-            raise unknown(where, key, key, [*SECTIONS, "detectors"])
+        if key not in SECTIONS and key not in ("detectors", "kafka"):
+            raise unknown(where, key, key, [*SECTIONS, "detectors", "kafka"])
     bound = {
         key: bind(_attribute(*place), _of(dict, table.get(key, {}), where, key), where, key)
         for key, place in SECTIONS.items()
     }
     enabled, params = _detectors(_of(dict, table.get("detectors", {}), where, "detectors"), where)
-    return Config(enabled=enabled, params=params, **bound)
+    kafka = KafkaSettings.of(_of(dict, table.get("kafka", {}), where, "kafka"), where)
+    return Config(enabled=enabled, params=params, kafka=kafka, **bound)
 
 
 def load(path: Path | None) -> Config:

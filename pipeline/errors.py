@@ -25,3 +25,7 @@ class BaselineError(FieldtapError):
 
 class OutputError(FieldtapError):
     """A place that cannot be written to, or holds something else."""
+
+
+class TransportError(FieldtapError):
+    """A Kafka that does not answer, refuses, or is not as it must be."""

@@ -148,6 +148,37 @@ def baseline_diff(old: Path, new: Path, limit: int) -> None:
     baselines.diff(old, new, limit)
 
 
+@app.group()
+def topics() -> None:
+    """Make the topics in Kafka, or look whether they are as they must be."""
+
+
+_kafka = click.option("--kafka", required=True, metavar="BOOTSTRAP", help="Brokers: host:port, with commas between.")
+_topics = click.option("--topics", "file", type=_PATH, help="What differs from infra/topics.toml (TOML).")
+
+
+@topics.command("apply")
+@_kafka
+@_config
+@_topics
+def topics_apply(kafka: str, config: Path | None, file: Path | None) -> None:
+    """Make what is missing and bring settings in line; partitions are never changed."""
+    from pipeline.cli import topics
+
+    topics.apply(kafka, config, file)
+
+
+@topics.command("check")
+@_kafka
+@_config
+@_topics
+def topics_check(kafka: str, config: Path | None, file: Path | None) -> None:
+    """A table of the topics; exit code 2 when one is not as it must be."""
+    from pipeline.cli import topics
+
+    topics.check(kafka, config, file)
+
+
 @app.command()
 @click.argument("folder", metavar="DIR", type=_PATH)
 @click.argument(

@@ -21,11 +21,12 @@ def test_the_example_holds_the_defaults() -> None:
 
 def test_the_example_names_every_setting() -> None:
     table = tomllib.loads(EXAMPLE.read_text())
-    assert set(table) == {*SECTIONS, "detectors"}
+    assert set(table) == {*SECTIONS, "detectors", "kafka"}
     config = load(None)
     for section in SECTIONS:
         known = {f.name for f in fields(getattr(config, section))}
         assert known - set(table[section]) <= {"start_ns"}, section
+    assert set(table["kafka"]) == {"topic_prefix", "producer", "consumer"}, "the rest is librdkafka's"
     for name, params in config.params.items():
         assert {f.name for f in fields(params)} == set(table["detectors"][name]), name
 

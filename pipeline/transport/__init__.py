@@ -1,0 +1,1 @@
+"""Records on their way from the sensors that decode to the workers that detect: Kafka."""
