@@ -9,6 +9,7 @@ from schemas.asset import ASSET_COLUMNS, CONVERSATION_COLUMNS
 from schemas.baseline import BASELINE_COLUMNS
 from schemas.field import Column
 from schemas.health import CAPTURE_COLUMNS, HEALTH_COLUMNS, NAME_COLUMNS
+from schemas.pane import PANE_COLUMNS
 from schemas.record import POINT_COLUMNS, POINT_KEY_COLUMNS, RECORD_COLUMNS
 
 COLUMNS: dict[str, tuple[Column, ...]] = {
@@ -21,6 +22,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "capture": CAPTURE_COLUMNS,
     "name": NAME_COLUMNS,
     "baseline": BASELINE_COLUMNS,
+    "pane": PANE_COLUMNS,
 }
 
 

@@ -18,6 +18,7 @@ from schemas.alert import ALERT
 from schemas.asset import ASSET, CONVERSATION
 from schemas.baseline import BASELINE
 from schemas.health import CAPTURE, HEALTH, NAME
+from schemas.pane import PANE
 from schemas.record import POINT_ROWS, RECORD_ROWS
 
 FOLDER = Path(__file__).resolve().parent / "frozen"
@@ -32,6 +33,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "capture": CAPTURE,
     "name": NAME,
     "baseline": BASELINE,
+    "pane": PANE,
 }
 """Every published schema by its name, as `compat.COLUMNS` has them."""
 
