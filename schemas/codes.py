@@ -348,6 +348,16 @@ class LearnState(IntEnum):
     LIVE = 3
 
 
+class Role(IntEnum):
+    """What an address does in a conversation."""
+
+    UNKNOWN = 0
+    CLIENT = 1
+    """It asks."""
+    SERVER = 2
+    """It answers."""
+
+
 class MarkKind(IntEnum):
     """A mark placed in the stream of records by the shard that wrote it."""
 

@@ -10,6 +10,7 @@ from schemas.baseline import BASELINE_COLUMNS
 from schemas.field import Column
 from schemas.health import CAPTURE_COLUMNS, HEALTH_COLUMNS, NAME_COLUMNS
 from schemas.mark import MARK_COLUMNS
+from schemas.pane import PANE_COLUMNS
 from schemas.record import POINT_COLUMNS, POINT_KEY_COLUMNS, RECORD_COLUMNS
 
 COLUMNS: dict[str, tuple[Column, ...]] = {
@@ -23,6 +24,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "name": NAME_COLUMNS,
     "baseline": BASELINE_COLUMNS,
     "mark": MARK_COLUMNS,
+    "pane": PANE_COLUMNS,
 }
 
 

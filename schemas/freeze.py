@@ -19,6 +19,7 @@ from schemas.asset import ASSET, CONVERSATION
 from schemas.baseline import BASELINE
 from schemas.health import CAPTURE, HEALTH, NAME
 from schemas.mark import MARK
+from schemas.pane import PANE
 from schemas.record import POINT_ROWS, RECORD_ROWS
 
 FOLDER = Path(__file__).resolve().parent / "frozen"
@@ -34,6 +35,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "name": NAME,
     "baseline": BASELINE,
     "mark": MARK,
+    "pane": PANE,
 }
 """Every published schema by its name, as `compat.COLUMNS` has them."""
 

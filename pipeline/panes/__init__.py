@@ -1,0 +1,238 @@
+"""Panes: what each client did with each device in ten seconds of record time, gathered from a stream of records.
+
+The pane that is open follows from the TIME marks alone: it is the one in which the furthest mark lies, and it closes
+at the first mark at or past its end.  So the same rows leave whatever the batching, and however the device buckets are
+spread over partitions, each of which has all marks of the stream.  A record that comes late is counted in the open
+pane.  Where a capture point's marks run back, everything open leaves, and another era begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from detectors import evidence
+from detectors.base import Buckets, Mark, State
+from detectors.columns import Columns
+from pipeline.decode.memory import site_hash
+from pipeline.marks import Marks
+from pipeline.panes import kernels, rows
+from pipeline.panes.rows import NO_PANE, Reached, Rows
+from schemas.codes import BUCKETS, DANGEROUS, WRITING, MarkKind, Role
+from schemas.pane import PANE_COLUMNS, PANE_NS
+
+__all__ = ["NO_PANE", "Collector", "PaneSettings", "Reached", "Rows"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaneSettings:
+    """`[panes]`: what is gathered for questions across devices."""
+
+    max_pairs: int = 1024
+    """Pairs of a client and a device counted in one pane for each of the 1024 device buckets; more are refused."""
+    max_waiting: int = 1 << 20
+    """Rows that the second stage holds while it waits for a partition; beyond it no longer waits."""
+
+
+_FIRST_ROWS = 256
+_KEY = ("device", "client_hi", "client_lo", "scope")
+
+
+class Collector:
+    """Gathers one partition's records into rows of PANE.
+
+    Args:
+        site: name of the site, as decode has it.
+        vlan_scope: whether VLANs tell devices apart, as decode has it.
+        max_pairs: rows that one device bucket may hold in the open pane.
+        start_ns: where record time begins; None for the first START mark, or TIME mark where there is none.
+    """
+
+    def __init__(
+        self, site: str = "", *, vlan_scope: bool = False, max_pairs: int = 1024, start_ns: int | None = None
+    ) -> None:
+        self._site = site_hash(site)
+        self._scoped = vlan_scope
+        self._limit = max_pairs
+        self._graveness = np.ones(256, np.uint8)
+        self._graveness[[int(op) for op in WRITING]] = 2
+        self._graveness[[int(op) for op in DANGEROUS]] = 3
+        self._table = _table(_FIRST_ROWS)
+        self._era = 0
+        self._pane = NO_PANE
+        self._start = NO_PANE if start_ns is None else start_ns
+        self._marked: dict[int, int] = {}
+
+    @property
+    def reached(self) -> Reached:
+        """How far the stream has come: every row of an earlier (era, pane) has left."""
+        return Reached(self._era, self._pane, self._start)
+
+    def on_stretch(self, batch: Columns, marks: Marks) -> list[Rows]:
+        """Count records with the marks that stand in them; the rows of each pane that closed, in canonical order."""
+        wire = None
+        left, start = [], 0
+        for at, mark in marks:
+            if mark.kind is MarkKind.START and self._start == NO_PANE:
+                self._start = mark.ts_ns
+            if mark.kind is not MarkKind.TIME:
+                continue
+            place = self._after(mark)
+            if place == (self._era, self._pane):
+                continue
+            if at > start:
+                wire = self._wire(batch) if wire is None else wire
+                self._gather(wire, start, at)
+                start = at
+            if self._pane != NO_PANE or place[0] != self._era:
+                left.append(self._leave())
+            self._era, self._pane = place
+        if start < len(batch):
+            self._gather(self._wire(batch) if wire is None else wire, start, len(batch))
+        return [part for part in left if rows.count(part)]
+
+    def finish(self) -> list[Rows]:
+        """The end of bounded input: everything open leaves; what may follow nevertheless is another era."""
+        left = self._leave()
+        self._era, self._pane = self._era + 1, NO_PANE
+        self._marked.clear()
+        return [left] if rows.count(left) else []
+
+    def sends(self, left: Sequence[Rows]) -> pa.Table:
+        """What left, as one table that says how far the stream has come."""
+        return rows.to_table(rows.join(left or [rows.empty()]), self.reached)
+
+    def snapshot(self, buckets: Buckets) -> State:
+        """The open rows of these device buckets in the order of their keys, and where the stream's marks stand."""
+        held = self._table.rows[: self._table.used[0]]
+        of = rows.buckets(held["device"])
+        order = np.lexsort((*(held[name] for name in reversed(_KEY)), of))
+        order = order[np.isin(of[order], buckets)]
+        state: State = {name: np.ascontiguousarray(held[name][order]) for name in kernels.OPEN.names or ()}
+        refused = self._table.refused[buckets]
+        state["refused"] = np.column_stack([buckets, refused])[refused > 0].astype(np.int64)
+        state["clock"] = np.array([self._era, self._pane, self._start], np.int64)
+        state["marked"] = np.array(sorted(self._marked.items()), np.int64).reshape(-1, 2)
+        return state
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take over a snapshot, into an empty collector or beside buckets that it does not yet hold."""
+        n, used = len(state["device"]), int(self._table.used[0])
+        self._reserve(n)
+        for name in kernels.OPEN.names or ():
+            self._table.rows[name][used : used + n] = state[name]
+        self._table.used[0] = used + n
+        self._table.held[:] += np.bincount(rows.buckets(state["device"]), minlength=BUCKETS)
+        self._table.refused[state["refused"][:, 0]] = state["refused"][:, 1]
+        kernels.index(self._table)
+        self._era, self._pane, self._start = (int(x) for x in state["clock"])
+        self._marked = {int(shard): int(ts) for shard, ts in state["marked"]}
+
+    def counters(self) -> dict[str, int]:
+        """Rows of the open pane, records that found no room, how often time ran back."""
+        return {
+            "open": int(self._table.used[0]),
+            "refused": int(self._table.refused.sum()),
+            "eras": self._era,
+            "state_bytes": sum(a.nbytes for a in self._table),
+        }
+
+    def _after(self, mark: Mark) -> tuple[int, int]:
+        """Era and open pane after a TIME mark."""
+        last = self._marked.get(mark.shard)
+        self._marked[mark.shard] = mark.ts_ns
+        if self._start == NO_PANE:
+            self._start = mark.ts_ns
+        pane = mark.ts_ns // PANE_NS * PANE_NS
+        if last is not None and mark.ts_ns <= last:
+            return self._era + 1, pane
+        return self._era, max(self._pane, pane)
+
+    def _wire(self, batch: Columns) -> kernels.Wire:
+        return kernels.Wire(*(evidence.read_only(getattr(batch, name)) for name in kernels.Wire._fields))
+
+    def _gather(self, wire: kernels.Wire, start: int, stop: int) -> None:
+        while start < stop:
+            start = kernels.gather(
+                start, stop, wire, self._graveness, self._table, self._limit, self._site, self._scoped
+            )
+            if start < stop:
+                self._reserve(1)
+
+    def _reserve(self, free: int) -> None:
+        used, capacity = int(self._table.used[0]), len(self._table.rows)
+        if used + free <= capacity:
+            return
+        while capacity < used + free:
+            capacity *= 2
+        grown = _table(capacity)._replace(used=self._table.used, held=self._table.held, refused=self._table.refused)
+        grown.rows[:used] = self._table.rows[:used]
+        self._table = grown
+        kernels.index(grown)
+
+    def _leave(self) -> Rows:
+        """Close the open pane: its rows, and for each device that answered one of its own."""
+        used = int(self._table.used[0])
+        held = self._table.rows[:used]
+        pane = self._pane
+        if pane == NO_PANE and used:
+            began = int(held["ts"].min()) if self._start == NO_PANE else self._start
+            pane = began // PANE_NS * PANE_NS
+        found = rows.join([_asked(held, self._era, pane), _answered(held, self._era, pane)])
+        if len(self._table.rows) > _FIRST_ROWS and 8 * used < len(self._table.rows):
+            refused = self._table.refused
+            self._table = _table(len(self._table.rows) // 2)._replace(refused=refused)
+        else:
+            self._table.places[:] = 0
+            self._table.held[:] = 0
+            self._table.used[0] = 0
+        return rows.take(found, rows.order(found))
+
+
+def _table(capacity: int) -> kernels.Table:
+    return kernels.Table(
+        places=np.zeros(2 * capacity, np.int32),
+        rows=np.zeros(capacity, kernels.OPEN),
+        used=np.zeros(1, np.int64),
+        held=np.zeros(BUCKETS, np.int64),
+        refused=np.zeros(BUCKETS, np.int64),
+    )
+
+
+_MADE = ("era", "pane", "role", "client_ip", "device_ip")
+
+
+def _asked(held: NDArray[Any], era: int, pane: int) -> Rows:
+    """Open rows as rows of PANE."""
+    n = len(held)
+    found: Rows = {c.name: held[c.name].copy() for c in PANE_COLUMNS if c.name not in _MADE}
+    found["era"] = np.full(n, era, np.uint32)
+    found["pane"] = np.full(n, pane, np.int64)
+    found["role"] = np.full(n, Role.CLIENT, np.uint8)
+    found["client_ip"] = np.column_stack([held["client_hi"], held["client_lo"]])
+    found["device_ip"] = np.column_stack([held["device_hi"], held["device_lo"]])
+    no_ip = (held["client_hi"] == 0) & (held["client_lo"] == held["client_mac"])
+    found["client_ip"][no_ip] = 0
+    return found
+
+
+def _answered(held: NDArray[Any], era: int, pane: int) -> Rows:
+    """A row for each device that answered: the first of its rows with answers, and all answers."""
+    spoke = held[held["answers"] > 0]
+    order = np.lexsort([spoke[name] for name in ("client", "packet", "seq", "boot", "shard", "ts", "device")])
+    spoke = spoke[order]
+    first = np.flatnonzero(np.append(True, spoke["device"][1:] != spoke["device"][:-1])[: len(spoke)])
+    found = _asked(spoke[first], era, pane)
+    for name in ("answers", "errors"):
+        totals = np.add.reduceat(spoke[name].astype(np.int64), first) if len(first) else np.zeros(0, np.int64)
+        found[name] = np.minimum(totals, np.iinfo(np.uint32).max).astype(np.uint32)
+    found["client"] = found["device"].copy()
+    found["role"] = np.full(len(first), Role.SERVER, np.uint8)
+    for name in ("requests", "writes", "timeouts"):
+        found[name] = np.zeros(len(first), np.uint32)
+    return found

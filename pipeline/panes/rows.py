@@ -1,0 +1,121 @@
+"""Rows of PANE as numpy columns, and as tables that carry how far their source has come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from schemas.codes import BUCKETS
+from schemas.pane import PANE, PANE_COLUMNS
+
+Rows = dict[str, NDArray[Any]]
+"""Columns of PANE by name, of equal length n; times int64 ns, addresses uint64 (n, 2)."""
+
+NO_PANE = np.iinfo(np.int64).min
+"""Pane of a stream in which no TIME mark has stood."""
+
+_REACHED = b"fieldtap.reached"
+
+
+class Reached(NamedTuple):
+    """How far a source has come: every row of an earlier (era, pane) has left it.
+
+    Attributes:
+        era: how often time has run back.
+        pane_ns: start of its open pane, NO_PANE before the first TIME mark of the era.
+        start_ns: where its record time began, NO_PANE before that.
+    """
+
+    era: int
+    pane_ns: int
+    start_ns: int
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """What places are compared by."""
+        return self.era, self.pane_ns
+
+
+def dtype_of(kind: pa.DataType) -> np.dtype[Any]:
+    """How a column that is no address is held."""
+    return np.dtype(np.int64) if pa.types.is_timestamp(kind) else np.dtype(kind.to_pandas_dtype())
+
+
+def is_address(kind: pa.DataType) -> bool:
+    """Whether a column is 16 bytes wide, held as two words."""
+    return bool(pa.types.is_fixed_size_binary(kind))
+
+
+def empty() -> Rows:
+    """No rows."""
+    return {
+        c.name: np.zeros((0, 2), np.uint64) if is_address(c.type) else np.zeros(0, dtype_of(c.type))
+        for c in PANE_COLUMNS
+    }
+
+
+def count(rows: Rows) -> int:
+    """How many rows there are."""
+    return len(rows["pane"])
+
+
+def take(rows: Rows, which: NDArray[Any]) -> Rows:
+    """The rows at `which`: indices, or a mask."""
+    return {name: column[which] for name, column in rows.items()}
+
+
+def join(parts: Sequence[Rows]) -> Rows:
+    """All rows of `parts`."""
+    if len(parts) == 1:
+        return parts[0]
+    kept = [p for p in parts if count(p)] or [empty()]
+    return {c.name: np.concatenate([p[c.name] for p in kept]) for c in PANE_COLUMNS}
+
+
+def buckets(column: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """The bucket of each device id."""
+    return (column % np.uint64(BUCKETS)).astype(np.int64)
+
+
+def order(rows: Rows) -> NDArray[np.intp]:
+    """Their canonical order: (era, pane, client, bucket, device), then whatever else tells two rows apart."""
+    names = ("packet", "seq", "boot", "shard", "ts", "role", "device")
+    keys = [rows[name] for name in names]
+    return np.lexsort((*keys, buckets(rows["device"]), rows["client"], rows["pane"], rows["era"]))
+
+
+def to_table(rows: Rows, reached: Reached) -> pa.Table:
+    """The rows as a table of schema PANE, which also says how far their source has come."""
+    arrays = [
+        pa.Array.from_buffers(c.type, count(rows), [None, pa.py_buffer(np.ascontiguousarray(rows[c.name]))])
+        for c in PANE_COLUMNS
+    ]
+    said = ",".join(str(n) for n in reached).encode()
+    return pa.table(arrays, schema=PANE.with_metadata({**PANE.metadata, _REACHED: said}))
+
+
+def from_table(table: pa.Table) -> tuple[Rows, Reached]:
+    """What :func:`to_table` was given.
+
+    Raises:
+        ValueError: the table is none that :func:`to_table` made.
+    """
+    said = (table.schema.metadata or {}).get(_REACHED, b"").split(b",")
+    if not table.schema.equals(PANE) or len(said) != len(Reached._fields):
+        raise ValueError("not a table of panes")
+    era, pane_ns, start_ns = (int(n) for n in said)
+    return {c.name: _numpy(table.column(c.name), c.type) for c in PANE_COLUMNS}, Reached(era, pane_ns, start_ns)
+
+
+def _numpy(column: pa.ChunkedArray, kind: pa.DataType) -> NDArray[Any]:
+    array = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], kind)
+    data = array.buffers()[1]
+    if is_address(kind):
+        words = np.frombuffer(data, np.uint64) if data is not None else np.zeros(0, np.uint64)
+        return words[2 * array.offset : 2 * (array.offset + len(array))].reshape(-1, 2)
+    flat = np.frombuffer(data, dtype_of(kind)) if data is not None else np.zeros(0, dtype_of(kind))
+    return flat[array.offset : array.offset + len(array)]
