@@ -17,6 +17,7 @@ from detectors.registry import DETECTORS
 from pipeline.decode.decoder import DecodeSettings
 from pipeline.errors import ConfigError
 from pipeline.transport.settings import KafkaSettings
+from pipeline.worker.settings import WorkerSettings
 
 T = TypeVar("T")
 
@@ -52,6 +53,7 @@ class Config:
     params: Mapping[str, Any] = field(default_factory=dict)
     """Each enabled detector's own `Params`."""
     output: OutputSettings = field(default_factory=OutputSettings)
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
 
 
@@ -66,6 +68,12 @@ RANGES: dict[str, tuple[float, float]] = {
     "detectors.function.max_keys": (1, 1 << 20),
     "detectors.value.max_pages": (1, 1 << 18),
     "output.threads": (1, 2),
+    "worker.epoch_s": (0.05, 3600),
+    "worker.epoch_mb": (1, 1024),
+    "worker.backlog": (1, 64),
+    "worker.revoke_s": (0.1, 3600),
+    "worker.io_threads": (1, 64),
+    "worker.fetch_messages": (1, 100_000),
     "output.queue_mb": (1, 65_536),
     "output.part_points": (1, 1 << 40),
     "output.changed_tags": (1, 1 << 26),
@@ -186,6 +194,7 @@ SECTIONS: dict[str, tuple[str, str]] = {
     "decode": ("pipeline.decode.decoder", "DecodeSettings"),
     "learning": ("detectors.lifecycle", "Learning"),
     "output": ("pipeline.config", "OutputSettings"),
+    "worker": ("pipeline.worker.settings", "WorkerSettings"),
 }
 """Section to the class of its settings; `[detectors]` is bound from the registry, `[kafka]` holds another's keys."""
 

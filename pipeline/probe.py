@@ -38,7 +38,7 @@ class Probe:
             "addr": pointer["seq"],
             "evidences": pa.ListArray.from_arrays(pa.array(np.arange(n + 1, dtype=np.int32)), evidence, type=kind),
         }
-        arrays = [given.get(c.name, None) for c in ALERT_COLUMNS]
+        arrays = [given.get(c.name) for c in ALERT_COLUMNS]
         filled = [
             _same(c.default, c.type, n) if array is None else array
             for c, array in zip(ALERT_COLUMNS, arrays, strict=True)

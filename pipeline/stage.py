@@ -26,7 +26,7 @@ from pipeline.site import Site
 from pipeline.site.typed import typed_devices
 from pipeline.transport.codec import decode
 from pipeline.transport.message import Header, Newer, Poison, Stretch
-from pipeline.transport.tracker import Tracker, Verdict
+from pipeline.transport.tracker import Admission, Tracker
 from schemas.alert import ALERT
 from schemas.codes import BUCKETS, MarkKind
 
@@ -65,6 +65,15 @@ class Setup:
         )
         return detect.Loop(detectors, findings, marks_time=False, reading=Reading(typed_devices(self.site)))
 
+    def collector(self) -> Collector:
+        """What gathers the rows for the second stage."""
+        decode = self.config.decode
+        return Collector(decode.site, vlan_scope=decode.vlan_tells_devices_apart)
+
+    def second_loop(self, start_ns: int | None) -> detect.Loop:
+        """Detectors of the second stage."""
+        return detect.Loop([], Findings({}, site=self.site), marks_time=False)
+
 
 class Refused(NamedTuple):
     """A message that cannot be used: damaged for good (`newer` False), or of a version that later code will read."""
@@ -100,7 +109,7 @@ class RecordStage:
         self._found: list[pa.Table] = []
         self._panes: list[pa.Table] = []
         self._tracker = Tracker()
-        self._collector = Collector()
+        self._collector = self._setup.collector()
         self._loop: detect.Loop | None = None
         self._probe = Probe(self._setup.probe_every)
         self._totals = np.zeros(len(_TOTALS), np.int64)
@@ -135,20 +144,16 @@ class RecordStage:
 
     def apply(self, stretch: Stretch) -> None:
         """Apply what a message held, unless it was applied before."""
-        verdict, missing = self._tracker.admit(stretch.header)
-        if verdict is Verdict.DUPLICATE:
-            self._totals[_DUPLICATES] += 1
+        admission, missing = self._tracker.admit(stretch.header)
+        if admission is Admission.DUPLICATE:
             return
-        marks, header = stretch.marks, stretch.header
-        if verdict is Verdict.GAP:
-            self._totals[_MISSING] += missing
-            marks = ((0, gap(header, missing)), *marks)
-        self._totals[_MESSAGES] += 1
+        marks = stretch.marks
+        if admission is Admission.GAP:
+            marks = ((0, gap(stretch.header, missing)), *marks)
         self.judge(_NOTHING if stretch.batch is None else stretch.batch, marks)
 
     def judge(self, batch: Columns, marks: Marks) -> None:
         """Judge records with the marks among them, in the order of the log; from a message or from an archive."""
-        self._totals[_RECORDS] += len(batch)
         self._totals[_LOST] += sum(mark.count for _, mark in marks if mark.kind is MarkKind.GAP)
         loop = self._loop or self._begin(batch, marks)
         self._open, over = still_open(self._open, batch, marks)
@@ -191,7 +196,8 @@ class RecordStage:
 
     def counters(self) -> dict[str, int]:
         """Messages, records and what was lost, since the origin of the log."""
-        return {name: int(n) for name, n in zip(_TOTALS, self._totals, strict=True)}
+        own = {name: int(n) for name, n in zip(_TOTALS, self._totals, strict=True)}
+        return {**self._tracker.counters(), **own}
 
     def health(self) -> Counters:
         """Counters of the detectors and findings."""
@@ -221,8 +227,8 @@ class RecordStage:
 
 
 _NO_TIME = np.iinfo(np.int64).min
-_TOTALS = ("messages", "records", "duplicates", "missing_messages", "lost_records", "dead_letters", "parked")
-_MESSAGES, _RECORDS, _DUPLICATES, _MISSING, _LOST, _DEAD, _PARKED = range(len(_TOTALS))
+_TOTALS = ("lost_records", "dead_letters", "parked")
+_LOST, _DEAD, _PARKED = range(len(_TOTALS))
 
 
 def gap(header: Header, missing: int) -> Mark:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
-
-from numpy.typing import NDArray
+from collections.abc import Callable, Iterable
 
 from pipeline.archive.part import Files
 from pipeline.archive.stage import ArchiveStage
-from pipeline.ledger import Epoch
+from pipeline.ledger import Chain, Epoch
 from pipeline.owner import Message
 from pipeline.store import Store
 
@@ -27,19 +24,19 @@ class ArchivePublisher:
         run: str,
         stage: ArchiveStage,
         read: Callable[[int, int], Iterable[Message]],
-        before: Callable[[int], Mapping[str, NDArray[Any]] | None],
+        chain: Chain,
     ) -> None:
         """A publisher for one partition.
 
         Args:
             read: messages of the log between two offsets.
-            before: state at an offset, as the epoch that ended there holds it; None at the origin.
+            chain: of the partition; it holds the state before an epoch.
         """
         self._store = store
         self._root = f"archive/run={run}"
         self._stage = stage
         self._read = read
-        self._before = before
+        self._chain = chain
 
     def publish(self, epoch: Epoch) -> None:
         """Create the files of `epoch`; those that stand already are the same."""
@@ -50,7 +47,8 @@ class ArchivePublisher:
 
     def _again(self, epoch: Epoch) -> Files:
         stage = ArchiveStage(epoch.place.partition)
-        stage.restore(self._before(epoch.start))
+        earlier = [start for start, _ in self._chain.starts() if start < epoch.start]
+        stage.restore(self._chain.verified(earlier[-1]).state if earlier else None)
         stage.take(list(self._read(epoch.start, epoch.next)))
         stage.freeze()
         return stage.parts[0][1]

@@ -16,7 +16,7 @@ from pipeline.owner import Frozen, Message
 from pipeline.stage import Refused, gap, still_open
 from pipeline.transport.codec import decode
 from pipeline.transport.message import Newer, Poison, Stretch
-from pipeline.transport.tracker import Tracker, Verdict
+from pipeline.transport.tracker import Admission, Tracker
 from schemas.alert import ALERT
 
 _NOTHING = records([])
@@ -78,6 +78,10 @@ class ArchiveStage:
         state["seen"] = np.array([self._seen], np.uint8)
         return Frozen(state, ALERT.empty_table(), None, self.ended)
 
+    def counters(self) -> dict[str, int]:
+        """Messages and records taken, what was missing or repeated."""
+        return dict(self._tracker.counters())
+
     def files(self, start: int) -> Files | None:
         """The files of the epoch that begins at `start`, where this stage made it; they are then given up."""
         while self.parts and self.parts[0][0] <= start:
@@ -87,12 +91,12 @@ class ArchiveStage:
         return None
 
     def _apply(self, stretch: Stretch) -> None:
-        verdict, missing = self._tracker.admit(stretch.header)
-        if verdict is Verdict.DUPLICATE:
+        admission, missing = self._tracker.admit(stretch.header)
+        if admission is Admission.DUPLICATE:
             return
         batch = _NOTHING if stretch.batch is None else stretch.batch
         marks = stretch.marks
-        if verdict is Verdict.GAP:
+        if admission is Admission.GAP:
             marks = ((0, gap(stretch.header, missing)), *marks)
         self._seen = True
         self._open, _ = still_open(self._open, batch, marks)

@@ -121,6 +121,51 @@ def learn(paths: tuple[Path, ...], out: Path, config: Path | None, site: Path | 
     sys.exit(commands.learn(paths, out, config, site))
 
 
+_kafka = click.option("--kafka", "bootstrap", metavar="BOOTSTRAP", required=True, help="Brokers: host:port, … .")
+_store = click.option("--store", required=True, help="Folder, or s3://, gs://, az:// address, of the ledger.")
+_run_name = click.option("--run", "name", help="Name of the run; another one judges the log anew.")
+_until_end = click.option("--until-end", is_flag=True, help="Stop when every shard's input is over.")
+
+
+@app.command()
+@_kafka
+@_store
+@click.option("--baseline", type=_PATH, help="What is normal, as `fieldtap learn` wrote it.")
+@_config
+@_site
+@_run_name
+@_until_end
+def detect(
+    bootstrap: str,
+    store: str,
+    baseline: Path | None,
+    config: Path | None,
+    site: Path | None,
+    name: str | None,
+    until_end: bool,
+) -> None:
+    """A worker: judges what the shards wrote to Kafka.  Start as many as you like.
+
+    What was found lies in STORE below findings/, exactly once; the topic fieldtap.findings.live tells it sooner.
+    """
+    from pipeline.cli import workers
+
+    sys.exit(workers.detect(bootstrap, store, baseline, config, site, name, until_end=until_end))
+
+
+@app.command()
+@_kafka
+@_store
+@_config
+@_run_name
+@_until_end
+def archive(bootstrap: str, store: str, config: Path | None, name: str | None, until_end: bool) -> None:
+    """Keeps what the shards wrote to Kafka: records, values and marks as Parquet in STORE, below archive/."""
+    from pipeline.cli import workers
+
+    sys.exit(workers.archive(bootstrap, store, config, name, until_end=until_end))
+
+
 @app.group()
 def baseline() -> None:
     """Look at baselines."""

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
     from pipeline.config import Config
     from pipeline.run import Hooks, Report
+    from pipeline.site import Site
 
 
-def _settings(config: Path | None, **output: Any) -> Config:
+def settings_of(config: Path | None, **output: Any) -> Config:
+    """The settings of a command, with what its options say of the output."""
     from pipeline.config import load
 
     settings = load(config)
@@ -24,7 +26,8 @@ def _settings(config: Path | None, **output: Any) -> Config:
     return replace(settings, output=replace(settings.output, **given))
 
 
-def _site(path: Path | None) -> Any:
+def site_of(path: Path | None) -> Site:
+    """The site file of a command; nothing where none is given."""
     from pipeline.site import Site
 
     return Site.load(path) if path is not None else Site.empty()
@@ -50,8 +53,8 @@ def run(
 ) -> int:
     """`fieldtap run`; the exit code."""
     screen = Screen()
-    settings = _settings(config, **output)
-    names = _site(site)
+    settings = settings_of(config, **output)
+    names = site_of(site)
     _look(paths)
     from pipeline import run as composition
 
@@ -78,7 +81,7 @@ def run(
 def decode(paths: Sequence[Path], out: Path, config: Path | None, **output: Any) -> int:
     """`fieldtap decode`; the exit code."""
     screen = Screen()
-    settings = _settings(config, **output)
+    settings = settings_of(config, **output)
     _look(paths)
     from pipeline import run as composition
 
@@ -91,8 +94,8 @@ def decode(paths: Sequence[Path], out: Path, config: Path | None, **output: Any)
 def learn(paths: Sequence[Path], out: Path, config: Path | None, site: Path | None) -> int:
     """`fieldtap learn`; the exit code."""
     screen = Screen()
-    settings = _settings(config)
-    names = _site(site)
+    settings = settings_of(config)
+    names = site_of(site)
     _look(paths)
     from pipeline import run as composition
 

@@ -77,7 +77,7 @@ def encode(
         arrays.append(described)
         frames.append(frame)
     sizes = []
-    for table in (findings, sends):
+    for table in (findings if findings is not None and findings.num_rows else None, sends):
         frame = _table_bytes(table)
         sizes.append(len(frame))
         frames.append(frame)
@@ -246,7 +246,7 @@ def _unpacked(frame: memoryview, kind: np.dtype[Any], shape: tuple[int, ...], pa
 
 
 def _table_bytes(table: pa.Table | None) -> bytes:
-    if table is None or not table.num_rows:
+    if table is None:
         return b""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:

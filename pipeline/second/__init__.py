@@ -94,7 +94,10 @@ class SecondStage:
         self._counts[_MESSAGES] += 1
         self._counts[_MISSING] += missing
         self.add(
-            message.source, message.rows, message.reached if message.last else None, ended=message.last and message.ended
+            message.source,
+            message.rows,
+            message.reached if message.last else None,
+            ended=message.last and message.ended,
         )
         return Admission.MISSING if missing else Admission.TAKEN
 
@@ -247,6 +250,4 @@ def _packed(source: _Source) -> list[int]:
 
 def _unpacked(row: list[int]) -> _Source:
     has, era, pane, start, expects, offset, number, ended = row
-    return _Source(
-        Reached(era, pane, start) if has else None, (offset, number) if expects else None, bool(ended)
-    )
+    return _Source(Reached(era, pane, start) if has else None, (offset, number) if expects else None, bool(ended))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
-from pipeline.ledger import ChainDamaged
-from pipeline.owner import Message, Owner, Stage, Step, Taken
+from pipeline.errors import FieldtapError
+from pipeline.ledger import ChainDamaged, Taken
+from pipeline.owner import Message, Owner, Stage, Step
 from pipeline.store import StoreUnclear
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _RETRY_S, _RETRY_MOST_S = 0.2, 5.0
 
 
-class LogTruncated(Exception):
+class LogTruncated(FieldtapError):  # noqa: N818  it is the log that is
     """The log no longer holds the records behind the chain's end."""
 
 
@@ -34,6 +35,10 @@ class Judging(Stage, Protocol):
     @property
     def ended(self) -> bool:
         """Whether its input is over."""
+        ...
+
+    def counters(self) -> Mapping[str, int]:
+        """What it took, and what was lost or refused."""
         ...
 
 

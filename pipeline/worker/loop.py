@@ -69,9 +69,7 @@ class Worker:
         self.held: dict[Partition, Held] = {}
         self.counts = dict.fromkeys(("messages", "rebalances", "taken", "retried", "sought"), 0)
         self._consumer: Consumer = Consumer(dict(client))
-        self._consumer.subscribe(
-            list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
-        )
+        self._consumer.subscribe(list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
 
     def run(self, stop: Callable[[], bool], over: Callable[[], bool]) -> None:
         """Work until asked to stop, or until all input is over.
@@ -254,13 +252,13 @@ class Worker:
             held = self.held[place]
             held.state, held.problem = State.STOPPED, f"offset {held.position} is not in the log"
             self._say(f"ALARM {place[0]}/{place[1]} stopped: {held.problem}")
-        elif error.fatal() or error.code() in _HOPELESS(Codes):
+        elif error.fatal() or error.code() in _hopeless(Codes):
             self._problem = FieldtapError(f"Kafka: {error.str()}")
         elif error.code() not in (Codes._PARTITION_EOF, Codes._ALL_BROKERS_DOWN, Codes._TRANSPORT):
             self._say(f"Kafka: {error.str()}")
 
 
-def _HOPELESS(codes: Any) -> tuple[int, ...]:
+def _hopeless(codes: Any) -> tuple[int, ...]:
     return (
         codes.UNKNOWN_TOPIC_OR_PART,
         codes._UNKNOWN_TOPIC,

@@ -1,0 +1,79 @@
+"""`fieldtap detect` and `fieldtap archive`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.cli.commands import settings_of, site_of
+from pipeline.cli.interrupt import Interrupt
+from pipeline.cli.screen import Screen
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
+    from pipeline.stage import Setup
+    from pipeline.worker.compose import Detection, Keeping, WorkReport
+
+ARCHIVE_GROUP = "fieldtap-archive"
+
+
+def detect(
+    bootstrap: str,
+    store: str,
+    baseline: Path | None,
+    config: Path | None,
+    site: Path | None,
+    name: str | None,
+    *,
+    until_end: bool,
+) -> int:
+    """`fieldtap detect`; the exit code."""
+    settings = _named(settings_of(config), name)
+    names = site_of(site)
+    from pipeline.stage import Setup
+    from pipeline.worker.compose import Detection
+
+    known = None
+    if baseline is not None:
+        from pipeline.baseline import Baseline
+
+        known = Baseline.load(baseline)
+    setup = Setup(settings, names, known, settings.worker.probe_every)
+    return _work(bootstrap, store, setup, Detection, until_end)
+
+
+def archive(bootstrap: str, store: str, config: Path | None, name: str | None, *, until_end: bool) -> int:
+    """`fieldtap archive`; the exit code."""
+    settings = _named(settings_of(config), name)
+    from pipeline.stage import Setup
+    from pipeline.worker.compose import Keeping
+
+    own = replace(settings.worker, group=ARCHIVE_GROUP, run=f"archive.{settings.worker.run}")
+    return _work(bootstrap, store, Setup(replace(settings, worker=own)), Keeping, until_end)
+
+
+def _named(settings: Config, run: str | None) -> Config:
+    return settings if run is None else replace(settings, worker=replace(settings.worker, run=run))
+
+
+def _work(bootstrap: str, store: str, setup: Setup, kind: type[Detection] | type[Keeping], until_end: bool) -> int:
+    from pipeline.worker.compose import Deployment, work
+
+    screen = Screen()
+    with Interrupt() as interrupt:
+        deployment = Deployment(bootstrap, store, setup, setup.config.worker)
+        screen.say(
+            f"run {deployment.settings.run}: reading {deployment.records.name} at {bootstrap}, ledger at {store}"
+        )
+        report = work(deployment, kind, stop=interrupt.requested, say=screen.say, until_end=until_end)
+    _tell(screen, report)
+    return 1 if report.stopped else 0
+
+
+def _tell(screen: Screen, report: WorkReport) -> None:
+    for topic, counters in report.stages.items():
+        screen.say(f"{topic}: " + ", ".join(f"{name} {n:,}" for name, n in counters.items() if n))
+    screen.say("worker: " + ", ".join(f"{name} {n:,}" for name, n in report.counts.items() if n))
+    for line in report.stopped:
+        screen.note(f"fieldtap: stopped: {line}")
