@@ -366,6 +366,7 @@ class MarkKind(IntEnum):
     GAP = 2
     CONTROL = 3
     END = 4
+    START = 5
 
 
 DANGEROUS = frozenset(
