@@ -6,8 +6,10 @@ OUT ?= out
 MINUTES ?= 30
 SEED ?= 1
 NODES ?= 1
+POISON ?= 10000000
+KILLS ?= 500
 
-.PHONY: help setup run test lint fuzz bench docs agreement kafka-up kafka-down constraints clean
+.PHONY: help setup run test lint fuzz faults-poison faults-shard bench docs agreement kafka-up kafka-down constraints clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -41,6 +43,12 @@ lint: setup
 
 fuzz: setup      ## two million mutated packets with bounds checks on (the tests run 200,000)
 	$(BIN)/python tests/fuzz/campaign.py --inputs 2000000 --seed $(SEED)
+
+faults-poison: setup ## ten million poisoned messages through decode and all detectors (the tests run 20,000)
+	$(BIN)/python -X faulthandler -W error tests/transport/poison.py --inputs $(POISON) --seed $(SEED)
+
+faults-shard: setup ## kill a shard with -9 500 times, with a real Kafka (the tests do so 20 times)
+	FIELDTAP_KILLS=$(KILLS) $(BIN)/python -m pytest tests/kafka/test_shard_kills.py -s
 
 bench: setup     ## every figure of benchmarks/README.md, added to benchmarks/results
 	$(BIN)/python -m benchmarks.table

@@ -36,14 +36,7 @@ class Existence:
         self.slots = Slots(max_keys, {"seen": seen.SEEN})
         self._evidence = evidence.buffer()
         self._most_keys = most_keys
-        self._rules = seen.Rules(
-            learns_only=learning.learns_only,
-            start_ns=k.UNSET if learning.start_ns is None else learning.start_ns,
-            site_ns=learning.site_ns,
-            window_ns=int(window_s * SECOND_NS),
-            rearm_ns=int(rearm_s * SECOND_NS),
-            limit=max_keys,
-        )
+        self._rules = rules_of(learning, window_s, rearm_s, max_keys)
 
     def _scan(self, start: int, wire: seen.Wire) -> int:
         """The detector's own kernel over `wire` from record `start`; the record to go on with."""
@@ -74,14 +67,30 @@ class Existence:
         return {**self.slots.counters(), "known": known, "strange": len(self.slots) - known}
 
     def _enter(self, words: NDArray[np.uint64], baseline: Mapping[str, NDArray[Any]]) -> None:
-        """Hold the keys of a baseline as known; `words` (n, 5) beside its rows."""
-        slots = self.slots.add(words, k.KNOWN)
-        rows = self.slots.rows("seen")
-        rows["since"][slots] = k.UNSET
-        for name in ("flags", "asking_mac", "answering_mac"):
-            rows[name][slots] = 0
-        for name in ("first", "last", "n"):
-            rows[name][slots] = np.asarray(baseline[name]).astype(np.int64)
+        enter_known(self.slots, words, baseline)
+
+
+def rules_of(learning: Learning, window_s: float, rearm_s: float, max_keys: int) -> seen.Rules:
+    """Settings as kernels take them; the arguments are those of :class:`Existence`."""
+    return seen.Rules(
+        learns_only=learning.learns_only,
+        start_ns=k.UNSET if learning.start_ns is None else learning.start_ns,
+        site_ns=learning.site_ns,
+        window_ns=int(window_s * SECOND_NS),
+        rearm_ns=int(rearm_s * SECOND_NS),
+        limit=max_keys,
+    )
+
+
+def enter_known(slots: Slots, words: NDArray[np.uint64], baseline: Mapping[str, NDArray[Any]]) -> None:
+    """Hold the keys of a baseline as known; `words` (n, 5) beside its rows."""
+    places = slots.add(words, k.KNOWN)
+    rows = slots.rows("seen")
+    rows["since"][places] = k.UNSET
+    for name in ("flags", "asking_mac", "answering_mac"):
+        rows[name][places] = 0
+    for name in ("first", "last", "n"):
+        rows[name][places] = np.asarray(baseline[name]).astype(np.int64)
 
 
 def baseline_columns(**columns: Any) -> dict[str, NDArray[Any]]:

@@ -14,6 +14,16 @@ DETECTORS: dict[str, str] = {
     "value": "detectors.value:ValueDetector",
 }
 
+"""Detectors of the first stage: each judges the records of a device by themselves."""
+
+ACROSS: dict[str, str] = {
+    "scan": "detectors.scan:ScanDetector",
+    "role": "detectors.role:RoleDetector",
+}
+"""Detectors of the second stage, which judge what an address does with all devices; see `detectors.across`."""
+
+REGISTERED: dict[str, str] = DETECTORS | ACROSS
+
 
 def load(name: str) -> Callable[..., Detector]:
     """The class of detector `name`; its first argument is its `Params`.
@@ -21,6 +31,6 @@ def load(name: str) -> Callable[..., Detector]:
     Raises:
         KeyError: no such detector.
     """
-    module, _, attribute = DETECTORS[name].partition(":")
+    module, _, attribute = REGISTERED[name].partition(":")
     found: Any = getattr(import_module(module), attribute)
     return found  # type: ignore[no-any-return]

@@ -17,18 +17,18 @@ from numpy.typing import NDArray
 from detectors.base import Alerts, Detector, Mark, State
 from detectors.columns import Columns, Points, records
 from detectors.lifecycle import Learning
-from detectors.registry import DETECTORS, load
+from detectors.registry import ACROSS, REGISTERED, load
 from schemas.baseline import BASELINE_COLUMNS
 from schemas.codes import BUCKETS, Kind, MarkKind
 from schemas.record import POINT_COLUMNS, RECORD_COLUMNS
 
-NAMES = sorted(DETECTORS)
+NAMES = sorted(REGISTERED)
 ALL = np.arange(BUCKETS)
 Found = list[tuple[Any, ...]]
 
 
 def module(name: str) -> Any:
-    return import_module(DETECTORS[name].partition(":")[0])
+    return import_module(REGISTERED[name].partition(":")[0])
 
 
 def build(name: str, **learning: Any) -> Detector:
@@ -310,6 +310,9 @@ def test_a_full_bucket_forgets_and_says_so(name: str, stream: Columns) -> None:
     ours = {c.name: getattr(many, c.name) for c in RECORD_COLUMNS}
     ours |= {"device": np.full(3000, 5, np.uint64), "kind": np.full(3000, Kind.REQUEST, np.uint8)}
     ours |= {"src_ip": rng.integers(0, 1 << 60, (3000, 2)).astype(np.uint64)}
+    if name in ACROSS:  # their keys are addresses, and the devices that these reach while they learn
+        ours |= {"device": rng.integers(0, 3000, 3000).astype(np.uint64) * np.uint64(BUCKETS) + np.uint64(5)}
+        ours |= {"ts": np.sort(many.ts) // 4}
     flood = Columns(**ours, offsets=many.offsets, points=many.points)
     limit = {"max_pages" if name == "value" else "max_keys": 50}
     one = load(name)(module(name).Params(**limit), Learning(start_ns=0, site_s=1e9))

@@ -21,12 +21,12 @@ from detectors.base import Buckets, Mark, State
 from detectors.columns import Columns
 from pipeline.decode.memory import site_hash
 from pipeline.marks import Marks
-from pipeline.panes import kernels, rows
-from pipeline.panes.rows import NO_PANE, Reached, Rows
-from schemas.codes import BUCKETS, DANGEROUS, WRITING, MarkKind, Role
-from schemas.pane import PANE_COLUMNS, PANE_NS
+from pipeline.panes import kernels
+from pipeline.panes.rows import NO_PANE, Closed, Reached, Rows, buckets_of, rows_of, to_table
+from schemas.codes import BUCKETS, DANGEROUS, WRITING, MarkKind
+from schemas.pane import PANE_NS
 
-__all__ = ["NO_PANE", "Collector", "PaneSettings", "Reached", "Rows"]
+__all__ = ["NO_PANE", "Closed", "Collector", "PaneSettings", "Reached", "Rows", "rows_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class Collector:
     Args:
         site: name of the site, as decode has it.
         vlan_scope: whether VLANs tell devices apart, as decode has it.
-        max_pairs: rows that one device bucket may hold in the open pane.
+        max_pairs: pairs that one device bucket may hold in the open pane.
         start_ns: where record time begins; None for the first START mark, or TIME mark where there is none.
     """
 
@@ -73,8 +73,8 @@ class Collector:
         """How far the stream has come: every row of an earlier (era, pane) has left."""
         return Reached(self._era, self._pane, self._start)
 
-    def on_stretch(self, batch: Columns, marks: Marks) -> list[Rows]:
-        """Count records with the marks that stand in them; the rows of each pane that closed, in canonical order."""
+    def on_stretch(self, batch: Columns, marks: Marks) -> list[Closed]:
+        """Count records with the marks that stand in them; the panes that closed, for :func:`rows_of` or `sends`."""
         wire = None
         left, start = [], 0
         for at, mark in marks:
@@ -94,23 +94,23 @@ class Collector:
             self._era, self._pane = place
         if start < len(batch):
             self._gather(self._wire(batch) if wire is None else wire, start, len(batch))
-        return [part for part in left if rows.count(part)]
+        return [pane for pane in left if len(pane)]
 
-    def finish(self) -> list[Rows]:
+    def finish(self) -> list[Closed]:
         """The end of bounded input: everything open leaves; what may follow nevertheless is another era."""
         left = self._leave()
         self._era, self._pane = self._era + 1, NO_PANE
         self._marked.clear()
-        return [left] if rows.count(left) else []
+        return [left] if len(left) else []
 
-    def sends(self, left: Sequence[Rows]) -> pa.Table:
-        """What left, as one table that says how far the stream has come."""
-        return rows.to_table(rows.join(left or [rows.empty()]), self.reached)
+    def sends(self, left: Sequence[Closed]) -> pa.Table:
+        """Panes that closed as one table of PANE, which says how far the stream has come."""
+        return to_table(rows_of(left), self.reached)
 
     def snapshot(self, buckets: Buckets) -> State:
-        """The open rows of these device buckets in the order of their keys, and where the stream's marks stand."""
+        """The open pane of these device buckets in the order of its keys, and where the stream's marks stand."""
         held = self._table.rows[: self._table.used[0]]
-        of = rows.buckets(held["device"])
+        of = buckets_of(held["device"])
         order = np.lexsort((*(held[name] for name in reversed(_KEY)), of))
         order = order[np.isin(of[order], buckets)]
         state: State = {name: np.ascontiguousarray(held[name][order]) for name in kernels.OPEN.names or ()}
@@ -127,14 +127,14 @@ class Collector:
         for name in kernels.OPEN.names or ():
             self._table.rows[name][used : used + n] = state[name]
         self._table.used[0] = used + n
-        self._table.held[:] += np.bincount(rows.buckets(state["device"]), minlength=BUCKETS)
+        self._table.held[:] += np.bincount(buckets_of(state["device"]), minlength=BUCKETS)
         self._table.refused[state["refused"][:, 0]] = state["refused"][:, 1]
         kernels.index(self._table)
         self._era, self._pane, self._start = (int(x) for x in state["clock"])
         self._marked = {int(shard): int(ts) for shard, ts in state["marked"]}
 
     def counters(self) -> dict[str, int]:
-        """Rows of the open pane, records that found no room, how often time ran back."""
+        """Pairs in the open pane, records that found no room, how often time ran back, bytes of state."""
         return {
             "open": int(self._table.used[0]),
             "refused": int(self._table.refused.sum()),
@@ -175,23 +175,22 @@ class Collector:
         self._table = grown
         kernels.index(grown)
 
-    def _leave(self) -> Rows:
-        """Close the open pane: its rows, and for each device that answered one of its own."""
-        used = int(self._table.used[0])
-        held = self._table.rows[:used]
+    def _leave(self) -> Closed:
+        """Close the open pane."""
+        table, used = self._table, int(self._table.used[0])
+        left = table.rows[:used].copy()
         pane = self._pane
         if pane == NO_PANE and used:
-            began = int(held["ts"].min()) if self._start == NO_PANE else self._start
-            pane = began // PANE_NS * PANE_NS
-        found = rows.join([_asked(held, self._era, pane), _answered(held, self._era, pane)])
-        if len(self._table.rows) > _FIRST_ROWS and 8 * used < len(self._table.rows):
-            refused = self._table.refused
-            self._table = _table(len(self._table.rows) // 2)._replace(refused=refused)
-        else:
-            self._table.places[:] = 0
-            self._table.held[:] = 0
-            self._table.used[0] = 0
-        return rows.take(found, rows.order(found))
+            pane = int(left["ts"].min()) if self._start == NO_PANE else self._start
+            pane = pane // PANE_NS * PANE_NS
+        left["era"], left["pane"] = self._era, pane
+        if len(table.rows) > _FIRST_ROWS and 8 * used < len(table.rows):
+            self._table = _table(len(table.rows) // 2)._replace(refused=table.refused)
+        elif used:
+            table.places.fill(0)
+            table.held.fill(0)
+            table.used[0] = 0
+        return left
 
 
 def _table(capacity: int) -> kernels.Table:
@@ -202,37 +201,3 @@ def _table(capacity: int) -> kernels.Table:
         held=np.zeros(BUCKETS, np.int64),
         refused=np.zeros(BUCKETS, np.int64),
     )
-
-
-_MADE = ("era", "pane", "role", "client_ip", "device_ip")
-
-
-def _asked(held: NDArray[Any], era: int, pane: int) -> Rows:
-    """Open rows as rows of PANE."""
-    n = len(held)
-    found: Rows = {c.name: held[c.name].copy() for c in PANE_COLUMNS if c.name not in _MADE}
-    found["era"] = np.full(n, era, np.uint32)
-    found["pane"] = np.full(n, pane, np.int64)
-    found["role"] = np.full(n, Role.CLIENT, np.uint8)
-    found["client_ip"] = np.column_stack([held["client_hi"], held["client_lo"]])
-    found["device_ip"] = np.column_stack([held["device_hi"], held["device_lo"]])
-    no_ip = (held["client_hi"] == 0) & (held["client_lo"] == held["client_mac"])
-    found["client_ip"][no_ip] = 0
-    return found
-
-
-def _answered(held: NDArray[Any], era: int, pane: int) -> Rows:
-    """A row for each device that answered: the first of its rows with answers, and all answers."""
-    spoke = held[held["answers"] > 0]
-    order = np.lexsort([spoke[name] for name in ("client", "packet", "seq", "boot", "shard", "ts", "device")])
-    spoke = spoke[order]
-    first = np.flatnonzero(np.append(True, spoke["device"][1:] != spoke["device"][:-1])[: len(spoke)])
-    found = _asked(spoke[first], era, pane)
-    for name in ("answers", "errors"):
-        totals = np.add.reduceat(spoke[name].astype(np.int64), first) if len(first) else np.zeros(0, np.int64)
-        found[name] = np.minimum(totals, np.iinfo(np.uint32).max).astype(np.uint32)
-    found["client"] = found["device"].copy()
-    found["role"] = np.full(len(first), Role.SERVER, np.uint8)
-    for name in ("requests", "writes", "timeouts"):
-        found[name] = np.zeros(len(first), np.uint32)
-    return found

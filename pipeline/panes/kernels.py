@@ -19,31 +19,35 @@ OPEN = np.dtype(
         ("client_hi", np.uint64),
         ("client_lo", np.uint64),
         ("scope", np.uint64),
+        ("ops", np.uint64),
+        ("requests", np.uint32),
+        ("answers", np.uint32),
+        ("writes", np.uint32),
+        ("errors", np.uint32),
+        ("timeouts", np.uint32),
+        ("func", np.uint16),
+        ("grave", np.uint8),
+        ("op", np.uint8),
         ("client", np.uint64),
+        ("pane", np.int64),
+        ("ts", np.int64),
+        ("seq", np.uint64),
+        ("packet", np.uint64),
         ("device_hi", np.uint64),
         ("device_lo", np.uint64),
         ("client_mac", np.uint64),
         ("device_mac", np.uint64),
-        ("ts", np.int64),
-        ("seq", np.uint64),
-        ("packet", np.uint64),
-        ("ops", np.uint64),
+        ("era", np.uint32),
         ("boot", np.uint32),
         ("vlan", np.uint32),
         ("unit", np.uint32),
-        ("requests", np.uint32),
-        ("writes", np.uint32),
-        ("answers", np.uint32),
-        ("errors", np.uint32),
-        ("timeouts", np.uint32),
         ("shard", np.uint16),
-        ("func", np.uint16),
         ("protocol", np.uint8),
-        ("op", np.uint8),
-        ("grave", np.uint8),
+        ("role", np.uint8),
     ]
 )
-"""A client and a device in the open pane: the key (device, client's address, VLAN scope), then columns of PANE."""
+"""A client and a device in a pane: the key (device, client's address, VLAN scope), then columns of PANE; what changes
+with each record lies within one cache line."""
 
 _FOREIGN = int(Kind.FOREIGN)
 _TIMEOUT = int(Kind.TIMEOUT)

@@ -9,11 +9,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from schemas.codes import BUCKETS
+from pipeline.panes.kernels import OPEN
+from schemas.codes import BUCKETS, Role
 from schemas.pane import PANE, PANE_COLUMNS
 
 Rows = dict[str, NDArray[Any]]
 """Columns of PANE by name, of equal length n; times int64 ns, addresses uint64 (n, 2)."""
+
+Closed = NDArray[Any]
+"""A pane that closed, as `pipeline.panes.kernels.OPEN`, in no order."""
 
 NO_PANE = np.iinfo(np.int64).min
 """Pane of a stream in which no TIME mark has stood."""
@@ -76,7 +80,7 @@ def join(parts: Sequence[Rows]) -> Rows:
     return {c.name: np.concatenate([p[c.name] for p in kept]) for c in PANE_COLUMNS}
 
 
-def buckets(column: NDArray[np.uint64]) -> NDArray[np.int64]:
+def buckets_of(column: NDArray[np.uint64]) -> NDArray[np.int64]:
     """The bucket of each device id."""
     return (column % np.uint64(BUCKETS)).astype(np.int64)
 
@@ -85,7 +89,46 @@ def order(rows: Rows) -> NDArray[np.intp]:
     """Their canonical order: (era, pane, client, bucket, device), then whatever else tells two rows apart."""
     names = ("packet", "seq", "boot", "shard", "ts", "role", "device")
     keys = [rows[name] for name in names]
-    return np.lexsort((*keys, buckets(rows["device"]), rows["client"], rows["pane"], rows["era"]))
+    return np.lexsort((*keys, buckets_of(rows["device"]), rows["client"], rows["pane"], rows["era"]))
+
+
+_MADE = ("role", "client_ip", "device_ip")
+
+
+def rows_of(closed: Sequence[Closed]) -> Rows:
+    """The rows of panes that closed, in canonical order: who asked whom, and who answered."""
+    held = np.concatenate(closed) if len(closed) > 1 else closed[0] if closed else np.zeros(0, OPEN)
+    found = join([_asked(held), _answered(held)])
+    return take(found, order(found))
+
+
+def _asked(held: Closed) -> Rows:
+    found: Rows = {c.name: held[c.name].copy() for c in PANE_COLUMNS if c.name not in _MADE}
+    found["role"] = np.full(len(held), Role.CLIENT, np.uint8)
+    found["client_ip"] = np.column_stack([held["client_hi"], held["client_lo"]])
+    found["device_ip"] = np.column_stack([held["device_hi"], held["device_lo"]])
+    found["client_ip"][(held["client_hi"] == 0) & (held["client_lo"] == held["client_mac"])] = 0
+    return found
+
+
+_FIRST = ("client", "packet", "seq", "boot", "shard", "ts", "device", "pane", "era")
+
+
+def _answered(held: Closed) -> Rows:
+    """A row for each device that answered in a pane: the first of its rows with answers, and all answers."""
+    spoke = held[held["answers"] > 0]
+    spoke = spoke[np.lexsort([spoke[name] for name in _FIRST])]
+    group = spoke[["device", "pane", "era"]]
+    first = np.flatnonzero(np.append(True, group[1:] != group[:-1])[: len(spoke)])
+    found = _asked(spoke[first])
+    for name in ("answers", "errors"):
+        totals = np.add.reduceat(spoke[name].astype(np.int64), first) if len(first) else np.zeros(0, np.int64)
+        found[name] = np.minimum(totals, np.iinfo(np.uint32).max).astype(np.uint32)
+    found["client"] = found["device"].copy()
+    found["role"][:] = Role.SERVER
+    for name in ("requests", "writes", "timeouts"):
+        found[name][:] = 0
+    return found
 
 
 def to_table(rows: Rows, reached: Reached) -> pa.Table:

@@ -131,7 +131,7 @@ class SecondStage:
     def snapshot(self, buckets: Buckets) -> State:
         """All state of these client buckets in canonical order, and where the sources stand."""
         waiting = panes.join(self._waiting or [panes.empty()])
-        of = panes.buckets(waiting["client"])
+        of = panes.buckets_of(waiting["client"])
         order = panes.order(waiting)
         order = order[np.argsort(of[order], kind="stable")]
         order = order[np.isin(of[order], buckets)]

@@ -84,7 +84,7 @@ MOST_ROWS = MOST_VALUE_BYTES // ROW_BYTES
 def split(table: pa.Table, partitions: int) -> list[list[Rows]]:
     """For each target partition the rows of its client buckets, in parts that fit a message; one part at least."""
     rows, _ = panes.from_table(table)
-    target = panes.buckets(rows["client"]) % partitions
+    target = panes.buckets_of(rows["client"]) % partitions
     return [list(_parts(panes.take(rows, np.flatnonzero(target == number)))) for number in range(partitions)]
 
 
@@ -193,7 +193,7 @@ def _check(rows: Rows, reached: Reached, partition: int, partitions: int) -> Non
     """
     if not panes.count(rows):
         return
-    if (panes.buckets(rows["client"]) % partitions != partition).any():
+    if (panes.buckets_of(rows["client"]) % partitions != partition).any():
         raise Poison("rows: of another partition")
     if (rows["pane"] % PANE_NS != 0).any() or (abs(rows["pane"]) > TIME_BOUND).any():
         raise Poison("rows: no such pane")

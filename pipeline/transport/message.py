@@ -14,6 +14,7 @@ import google_crc32c
 from detectors.base import Mark
 from detectors.columns import Columns
 from pipeline.marks import Marks
+from pipeline.transport.topics import MOST_PARTITIONS
 from schemas.codes import MarkKind
 
 FORMAT = 1
@@ -30,8 +31,6 @@ MOST_TEXT_BYTES = (1 << 16) - 1
 """Bytes of a mark's text at most."""
 TIME_BOUND = (1 << 62) + (1 << 50)
 """Times lie within plus and minus this, in nanoseconds: captures are held to 2^62, timeouts lie a little later."""
-MOST_PARTITIONS = 1024
-"""There is a partition for each device bucket at most."""
 
 _MAGIC = b"FTAP"
 _HEADER = struct.Struct("<4sHHHHIIIIQQQqq")
