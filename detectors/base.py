@@ -108,6 +108,8 @@ class Alerts:
     def of(row: NDArray[np.int64], what: int | NDArray[np.int64], key: NDArray[np.uint64], **columns: Any) -> Alerts:
         """Alerts at `row`, with the columns that are not given filled with "none" (severity: medium)."""
         n = len(row)
+        if not n:
+            return _NO_ALERTS
         defaults: dict[str, tuple[type[Any], Any]] = {
             "parent": (np.uint64, 0),
             "severity": (np.uint8, Severity.MEDIUM),
@@ -127,7 +129,7 @@ class Alerts:
     @staticmethod
     def none() -> Alerts:
         """No alerts."""
-        return Alerts.of(np.zeros(0, np.int64), 0, np.zeros(0, np.uint64))
+        return _NO_ALERTS
 
     @staticmethod
     def join(parts: Sequence[Alerts]) -> Alerts:
@@ -137,6 +139,20 @@ class Alerts:
             return Alerts.none()
         order = np.argsort(np.concatenate([p.row for p in kept]), kind="stable")
         return Alerts(**{f.name: np.concatenate([getattr(p, f.name) for p in kept])[order] for f in fields(Alerts)})
+
+
+_NO_ALERTS = Alerts(
+    row=np.zeros(0, np.int64),
+    what=np.zeros(0, np.int64),
+    key=np.zeros(0, np.uint64),
+    parent=np.zeros(0, np.uint64),
+    severity=np.zeros(0, np.uint8),
+    point=np.zeros(0, np.int64),
+    low=np.zeros(0, np.float64),
+    high=np.zeros(0, np.float64),
+    observed=np.zeros(0, np.float64),
+    outcome=np.zeros(0, np.uint8),
+)
 
 
 class Detector(Protocol):
