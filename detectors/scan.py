@@ -33,7 +33,7 @@ class Params:
 
     sweep_devices: int = 3
     """Devices outside of what it learned that a client may reach within ten minutes …"""
-    write_devices: int = 1
+    write_devices: int = 2
     """… of those, to how many it may write …"""
     hour_devices: int = 8
     """… how many it may reach within an hour …"""
@@ -66,7 +66,7 @@ class ScanDetector:
             uid="scan.sweep",
             title="Scan for devices",
             text="{client} reached {observed} devices within ten minutes that it never reached before "
-            "({expected} is normal), {device} among them",
+            "(normal: {expected}), {device} among them",
             types=("policy",),
             analytic_type=2,
             attacks=(_DISCOVERY, _INFORMATION),
@@ -77,7 +77,7 @@ class ScanDetector:
             uid="scan.writes",
             title="Writes to many devices",
             text="{client} wrote to {observed} devices within ten minutes that it never reached before "
-            "({expected} is normal): {op} of {device} among others",
+            "(normal: {expected}): {op} of {device} among others",
             types=("policy",),
             analytic_type=2,
             attacks=(_COMMAND, _BRUTE),
@@ -88,7 +88,7 @@ class ScanDetector:
             uid="scan.hour",
             title="Slow scan for devices",
             text="{client} reached {observed} devices within an hour that it never reached before "
-            "({expected} is normal), {device} among them",
+            "(normal: {expected}), {device} among them",
             types=("policy",),
             analytic_type=2,
             attacks=(_DISCOVERY, _INFORMATION),
@@ -99,7 +99,7 @@ class ScanDetector:
             uid="scan.day",
             title="Very slow scan for devices",
             text="{client} reached {observed} devices within a day that it never reached before "
-            "({expected} is normal), {device} among them",
+            "(normal: {expected}), {device} among them",
             types=("policy",),
             analytic_type=2,
             attacks=(_DISCOVERY, _INFORMATION),
@@ -128,9 +128,7 @@ class ScanDetector:
         if not len(batch):
             return Alerts.none()
         wire = kernel.Wire(*(evidence.read_only(getattr(batch, name)) for name in kernel.Wire._fields))
-        return evidence.run(
-            lambda at: self._scan(at, wire), len(batch), self._pairs, self._evidence, kernel.MOST_KEYS
-        )
+        return evidence.run(lambda at: self._scan(at, wire), len(batch), self._pairs, self._evidence, kernel.MOST_KEYS)
 
     def _scan(self, start: int, wire: kernel.Wire) -> int:
         self._clients.reserve(1)

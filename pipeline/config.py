@@ -13,7 +13,7 @@ from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from detectors.lifecycle import Learning
-from detectors.registry import DETECTORS
+from detectors.registry import ACROSS, DETECTORS, REGISTERED
 from pipeline.decode.decoder import DecodeSettings
 from pipeline.errors import ConfigError
 from pipeline.transport.settings import KafkaSettings
@@ -43,6 +43,16 @@ class OutputSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PaneSettings:
+    """What is gathered for questions across devices: who asked whom, by panes of ten seconds."""
+
+    max_pairs: int = 1024
+    """Pairs of a client and a device counted in a pane for each of the 1024 device buckets; more are refused."""
+    max_waiting: int = 1 << 20
+    """Rows of panes that wait for a partition that has not come so far; beyond it the oldest are judged without."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """All settings of a run."""
 
@@ -50,8 +60,11 @@ class Config:
     learning: Learning = field(default_factory=Learning)
     enabled: tuple[str, ...] = tuple(DETECTORS)
     """Detectors that run, in this order."""
+    across: tuple[str, ...] = tuple(ACROSS)
+    """Detectors of the second stage that run, in this order."""
     params: Mapping[str, Any] = field(default_factory=dict)
     """Each enabled detector's own `Params`."""
+    panes: PaneSettings = field(default_factory=PaneSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
@@ -67,6 +80,12 @@ RANGES: dict[str, tuple[float, float]] = {
     "detectors.peer.max_keys": (1, 1 << 20),
     "detectors.function.max_keys": (1, 1 << 20),
     "detectors.value.max_pages": (1, 1 << 18),
+    "detectors.scan.max_keys": (1, 1 << 20),
+    "detectors.scan.max_clients": (1, 1 << 10),
+    "detectors.scan.share": (0, 1),
+    "detectors.role.max_keys": (1, 1 << 20),
+    "panes.max_pairs": (1, 1 << 20),
+    "panes.max_waiting": (1, 1 << 26),
     "output.threads": (1, 2),
     "worker.epoch_s": (0.05, 3600),
     "worker.epoch_mb": (1, 1024),
@@ -172,20 +191,20 @@ def _attribute(module: str, name: str) -> type[Any]:
 
 def _detectors(table: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], dict[str, Any]]:
     enabled: tuple[str, ...] = _value(
-        tuple[str, ...], table.get("enabled", list(DETECTORS)), where, "detectors.enabled"
+        tuple[str, ...], table.get("enabled", list(REGISTERED)), where, "detectors.enabled"
     )
     for name in enabled:
-        if name not in DETECTORS:
-            near = get_close_matches(name, DETECTORS, 1) or list(DETECTORS)
+        if name not in REGISTERED:
+            near = get_close_matches(name, REGISTERED, 1) or list(REGISTERED)
             raise ConfigError(f"{where}: detectors.enabled: no detector {name!r}, did you mean {near[0]!r}?")
     for key in table:
-        if key != "enabled" and key not in DETECTORS:
-            raise unknown(where, f"detectors.{key}", key, ["enabled", *DETECTORS])
+        if key != "enabled" and key not in REGISTERED:
+            raise unknown(where, f"detectors.{key}", key, ["enabled", *REGISTERED])
     params = {}
-    for name in DETECTORS:
+    for name in REGISTERED:
         if name in enabled or name in table:
             place = f"detectors.{name}"
-            cls = _attribute(DETECTORS[name].partition(":")[0], "Params")
+            cls = _attribute(REGISTERED[name].partition(":")[0], "Params")
             params[name] = bind(cls, _of(dict, table.get(name, {}), where, place), where, place)
     return tuple(dict.fromkeys(enabled)), {name: params[name] for name in enabled}
 
@@ -193,6 +212,7 @@ def _detectors(table: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], d
 SECTIONS: dict[str, tuple[str, str]] = {
     "decode": ("pipeline.decode.decoder", "DecodeSettings"),
     "learning": ("detectors.lifecycle", "Learning"),
+    "panes": ("pipeline.config", "PaneSettings"),
     "output": ("pipeline.config", "OutputSettings"),
     "worker": ("pipeline.worker.settings", "WorkerSettings"),
 }
@@ -214,7 +234,8 @@ def configure(table: Mapping[str, Any], where: str = "fieldtap.toml") -> Config:
     }
     enabled, params = _detectors(_of(dict, table.get("detectors", {}), where, "detectors"), where)
     kafka = KafkaSettings.of(_of(dict, table.get("kafka", {}), where, "kafka"), where)
-    return Config(enabled=enabled, params=params, kafka=kafka, **bound)
+    first, across = (tuple(name for name in enabled if name in stage) for stage in (DETECTORS, ACROSS))
+    return Config(enabled=first, across=across, params=params, kafka=kafka, **bound)
 
 
 def load(path: Path | None) -> Config:

@@ -109,7 +109,7 @@ def _count_writes(reached: Any, base: Any, ts: Any) -> Any:
 @kernel()
 def _place(reached: Any, base: Any, ts: Any, device: Any) -> Any:
     """(Where in a set the device is or may go, whether it is there)."""
-    furthest = np.int64(base)
+    furthest = base
     distance = -1.0
     for at in range(base, base + SET):
         if reached["last"][at] == UNSET:

@@ -9,7 +9,6 @@ pane.  Where a capture point's marks run back, everything open leaves, and anoth
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,17 +25,7 @@ from pipeline.panes.rows import NO_PANE, Closed, Reached, Rows, buckets_of, rows
 from schemas.codes import BUCKETS, DANGEROUS, WRITING, MarkKind
 from schemas.pane import PANE_NS
 
-__all__ = ["NO_PANE", "Closed", "Collector", "PaneSettings", "Reached", "Rows", "rows_of"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaneSettings:
-    """`[panes]`: what is gathered for questions across devices."""
-
-    max_pairs: int = 1024
-    """Pairs of a client and a device counted in one pane for each of the 1024 device buckets; more are refused."""
-    max_waiting: int = 1 << 20
-    """Rows that the second stage holds while it waits for a partition; beyond it no longer waits."""
+__all__ = ["NO_PANE", "Closed", "Collector", "Reached", "Rows", "rows_of"]
 
 
 _FIRST_ROWS = 256

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.jit import kernel
+from detectors.jit import i64, kernel
 from detectors.kernels.mix import mix
 from detectors.kernels.slots import N_BUCKETS
 from pipeline.decode.flows import device_hash
@@ -49,6 +49,7 @@ OPEN = np.dtype(
 """A client and a device in a pane: the key (device, client's address, VLAN scope), then columns of PANE; what changes
 with each record lies within one cache line."""
 
+_ONE = np.uint64(1)
 _FOREIGN = int(Kind.FOREIGN)
 _TIMEOUT = int(Kind.TIMEOUT)
 
@@ -137,7 +138,7 @@ def index(table: Any) -> None:
 @kernel()
 def client_id(site: Any, hi: Any, lo: Any, scope: Any) -> Any:
     """The device id of a client's address, as decode gives it to a server."""
-    return np.uint64(device_hash(site, np.int64(hi), np.int64(lo), np.int64(scope)))
+    return np.uint64(device_hash(site, i64(hi), i64(lo), i64(scope)))
 
 
 @kernel()
@@ -219,7 +220,7 @@ def gather(start: Any, stop: Any, wire: Any, graveness: Any, table: Any, limit: 
                 row = _open(table, at, wire, i, asks, hi, lo, scope, site)
         op = np.int64(wire.op[i])
         grave = graveness[op]
-        rows["ops"][row] |= np.uint64(1) << np.uint64(min(op, 63))
+        rows["ops"][row] |= _ONE << np.uint64(op if op < 63 else 63)
         if grave > rows["grave"][row]:
             rows["grave"][row] = grave
             rows["op"][row] = op

@@ -8,19 +8,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detectors.wide import Reading
-from pipeline import detect
 from pipeline.config import Config
 from pipeline.errors import OutputError
-from pipeline.findings import Findings
-from pipeline.findings.merge import types_of
-from pipeline.metrics import HealthRow, health_table
+from pipeline.metrics import health_table
+from pipeline.run.judges import Judges
 from pipeline.run.report import Hooks, Progress, Report
 from pipeline.run.results import Results, names_table, record_sink
 from pipeline.run.source import Source
 from pipeline.sink import OutputFolder, write_table
 from pipeline.site import Site
-from pipeline.site.typed import typed_devices
 
 if TYPE_CHECKING:
     from pipeline.baseline import Baseline
@@ -50,12 +46,12 @@ def run(
     try:
         source = Source(paths, config.decode, hooks or Hooks())
         site = site or Site.empty()
-        loop, untaught = _loop(source, config, site, baseline)
+        judges = Judges(source, config, site, baseline)
         results = Results(folder.stage, config.output)
-        detect.run(source, loop, [results])
+        health = judges.run([results])
         results.close(source.names, site)
-        report = source.report(out, [*_health(loop), *results.health()])
-        report.findings, report.untaught = results.findings(), untaught
+        report = source.report(out, [*health, *results.health()])
+        report.findings, report.untaught = results.findings(), judges.untaught
         return _finish(folder, report, source)
     except BaseException:
         _undo(folder, results.abandon if results is not None else None)
@@ -99,12 +95,11 @@ def learn(
     _check_file(out)
     source = Source(paths, config.decode, hooks or Hooks())
     settings = replace(config, learning=replace(config.learning, mode="learn"))
-    loop, _ = _loop(source, settings, site or Site.empty(), None)
-    detect.run(source, loop)
-    report = source.report(out, _health(loop))
+    judges = Judges(source, settings, site or Site.empty(), None)
+    report = source.report(out, judges.run())
     report.kept = not report.interrupted
     if report.kept:
-        baselines.write(out, baselines.collect(loop.detectors), _lineage(source, settings))
+        baselines.write(out, baselines.collect(judges.detectors), _lineage(source, settings))
     return report
 
 
@@ -120,31 +115,6 @@ def _check_file(out: Path) -> None:
         with out.open("rb") as file:
             if file.read(4) != b"PAR1":
                 raise OutputError(f"{out}: exists and is no baseline; choose another --out")
-
-
-def _loop(source: Source, config: Config, site: Site, baseline: Baseline | None) -> tuple[detect.Loop, list[str]]:
-    """The detectors, with what the baseline teaches them; names of those that it teaches nothing."""
-    learning = replace(config.learning, start_ns=source.start_ns())
-    detectors = detect.build(config.enabled, learning, config.params)
-    untaught: list[str] = []
-    if baseline is not None:
-        from pipeline.baseline import adopt
-
-        untaught = adopt(baseline.table, detectors)
-    findings = Findings(
-        types_of(detectors),
-        site=site,
-        names=source.names,
-        baseline_uid=baseline.digest if baseline is not None else "",
-        versions={d.name: d.version for d in detectors},
-    )
-    return detect.Loop(detectors, findings, reading=Reading(typed_devices(site))), untaught
-
-
-def _health(loop: detect.Loop) -> list[HealthRow]:
-    rows = [("detect", counter, d.name, n) for d in loop.detectors for counter, n in sorted(d.counters().items())]
-    rows += [("detect", counter, "site", n) for counter, n in loop.reading.counters().items()]
-    return rows + [("findings", counter, "", n) for counter, n in sorted(loop.findings.counters().items())]
 
 
 def _lineage(source: Source, config: Config) -> dict[str, Any]:

@@ -93,12 +93,8 @@ class SecondStage:
         source.expected = (message.next, 0) if message.last else (message.start, message.number + 1)
         self._counts[_MESSAGES] += 1
         self._counts[_MISSING] += missing
-        self.add(
-            message.source,
-            message.rows,
-            message.reached if message.last else None,
-            ended=message.last and message.ended,
-        )
+        reached = message.reached if message.last else None
+        self.add(message.source, message.rows, reached, ended=message.last and message.ended)
         return Admission.MISSING if missing else Admission.TAKEN
 
     def add(self, source: int, rows: Rows, reached: Reached | None, *, ended: bool = False) -> None:
@@ -225,7 +221,8 @@ _SOURCE_WIDTH = 8
 
 def _before(rows: Rows, place: tuple[int, int]) -> NDArray[np.bool_]:
     era = rows["era"].astype(np.int64)
-    return (era < place[0]) | ((era == place[0]) & (rows["pane"] < place[1]))
+    before: NDArray[np.bool_] = (era < place[0]) | ((era == place[0]) & (rows["pane"] < place[1]))
+    return before
 
 
 def _first(rows: Rows) -> tuple[int, int]:

@@ -90,7 +90,7 @@ def split(table: pa.Table, partitions: int) -> list[list[Rows]]:
 
 def _parts(rows: Rows) -> Iterator[Rows]:
     for start in range(0, max(panes.count(rows), 1), MOST_ROWS):
-        yield panes.take(rows, slice(start, start + MOST_ROWS))
+        yield panes.take(rows, np.arange(start, min(start + MOST_ROWS, panes.count(rows))))
 
 
 def messages(
