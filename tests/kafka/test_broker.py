@@ -65,15 +65,16 @@ def test_several_at_once_and_what_was_written_survives_a_kill(
         assert probe.connect_ex((HOST, again.layout.ports[0])) != 0
 
 
-def test_the_loss_of_one_node_of_three_loses_nothing(cluster: Cluster) -> None:
-    admin = AdminClient(cluster.client())
+def test_the_loss_of_one_node_of_three_loses_nothing(cluster: Cluster, topic_prefix: str) -> None:
+    admin = AdminClient({**cluster.client(), "log_level": 0})
     assert set(admin.list_topics(timeout=30).brokers) == {1, 2, 3}
-    admin.create_topics([NewTopic("kept", 1, replication_factor=3)])["kept"].result(30)
-    put(cluster.bootstrap, "kept", b"before")
-    leader = admin.list_topics("kept", timeout=30).topics["kept"].partitions[0].leader
+    topic = f"{topic_prefix}kept"
+    admin.create_topics([NewTopic(topic, 1, replication_factor=3)])[topic].result(30)
+    put(cluster.bootstrap, topic, b"before")
+    leader = admin.list_topics(topic, timeout=30).topics[topic].partitions[0].leader
     cluster.kill(leader)
-    put(cluster.bootstrap, "kept", b"after")
-    assert first(cluster.bootstrap, "kept") == b"before"
+    put(cluster.bootstrap, topic, b"after")
+    assert first(cluster.bootstrap, topic) == b"before"
     cluster.start(leader)
     assert cluster.pid(leader) is not None
 

@@ -163,8 +163,8 @@ def test_nobody_answers(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Connection refused" in refused.stderr
 
 
-def test_three_nodes_hold_three_copies_and_a_majority_is_asked(cluster: Cluster) -> None:
-    ours = Topics(cluster.bootstrap, KafkaSettings())
+def test_three_nodes_hold_three_copies_and_a_majority_is_asked(cluster: Cluster, topic_prefix: str) -> None:
+    ours = Topics(cluster.bootstrap, KafkaSettings(topic_prefix=topic_prefix))
     assert len(list(ours.apply())) == len(TOPICS)
     found = {one.name: one for one in seen_by_all(ours)}
     assert {one.replication for one in found.values()} == {3}
