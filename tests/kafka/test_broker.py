@@ -10,6 +10,7 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from infra.kafka import broker as broker_program
 from infra.kafka import jars
 from infra.kafka.broker import HOST, Cluster, _free_ports
 
@@ -79,13 +80,21 @@ def test_the_loss_of_one_node_of_three_loses_nothing(cluster: Cluster, topic_pre
     assert cluster.pid(leader) is not None
 
 
-def test_a_taken_port_is_named(kafka_installed: None, tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_named_or_another_is_chosen(
+    kafka_installed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     port = _free_ports(1)[0]
+    chosen = iter([[port], _free_ports(1)])
     with socket.socket() as other:
         other.bind((HOST, port))
         other.listen()
         with pytest.raises(jars.BrokerError, match=f"port {port} or the next one is taken"):
-            Cluster(tmp_path, tied=True).up(ports_from=port)
+            Cluster(tmp_path / "asked", tied=True).up(ports_from=port)
+        monkeypatch.setattr(broker_program, "_free_ports", lambda pairs: next(chosen))
+        free = Cluster(tmp_path / "free", tied=True)
+        free.up()
+        assert free.bootstrap != f"{HOST}:{port}"
+        free.kill(1)
 
 
 def test_what_it_is_asked_for_and_does_not_have(tmp_path: Path) -> None:
