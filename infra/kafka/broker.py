@@ -21,7 +21,7 @@ import time
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -59,8 +59,9 @@ class Cluster:
 
     Attributes:
         data: folder of this cluster alone.
-        tied: the nodes end with the process that started them (where `setpriv` is installed), so that a test run
-            that is killed leaves no broker behind.
+        tied: made for a test.  The nodes end with the process that started them (where `setpriv` is installed), so
+            that a test run that is killed leaves no broker behind; and Java compiles quickly rather than well, which
+            saves a third of the work of starting.
         settings: properties of the brokers that differ from `infra/kafka/properties.py`.
     """
 
@@ -131,24 +132,25 @@ class Cluster:
         Raises:
             BrokerError: Java or jars are missing, or the nodes do not come up; with what they said last.
         """
-        for attempt in range(3):
-            new = not (self.data / "cluster.json").exists()
-            if new:
-                self._make(nodes, ports_from, tls)
+        new = not (self.data / "cluster.json").exists()
+        if new:
+            self._make(nodes, ports_from, tls)
+        for attempts_left in (2, 1, 0):
+            self._prepare()
             try:
                 for node in self.layout.nodes:
                     if self.pid(node) is None:
                         self._launch(node)
                 self._wait(*self.layout.nodes)
+                break
             except PortTakenError:
                 self.kill(*self.layout.nodes)
-                if not new or ports_from or attempt == 2:
+                if not new or ports_from or not attempts_left:
                     raise
-                (self.data / "cluster.json").unlink()  # someone took the port between our look and the node's start
-                continue
-            if security := self.security:
-                security.grant(self.client())
-            return
+                # Someone took the port between our look and the node's start.
+                self._keep(replace(self.layout, ports=tuple(_free_ports(nodes))))
+        if security := self.security:
+            security.grant(self.client())
 
     def start(self, node: int) -> None:
         """Start a node again, and wait until it answers and knows of the nodes that run."""
@@ -186,33 +188,39 @@ class Cluster:
     def _make(self, nodes: int, ports_from: int, tls: bool) -> None:
         if nodes not in (1, 3):
             raise BrokerError(f"a cluster has 1 or 3 nodes, not {nodes}")
-        pairs = [ports_from + 2 * n for n in range(nodes)] if ports_from else _free_ports(nodes)
-        layout = Layout(cluster_id=urlsafe_b64encode(uuid.uuid4().bytes).decode()[:22], ports=tuple(pairs), tls=tls)
+        ports = [ports_from + 2 * n for n in range(nodes)] if ports_from else _free_ports(nodes)
         self.data.mkdir(parents=True, exist_ok=True)
-        security = Security.create(self.data / "tls") if tls else None
+        if tls:
+            Security.create(self.data / "tls")
+        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode()[:22]
+        self._keep(Layout(cluster_id=cluster_id, ports=tuple(ports), tls=tls))
+
+    def _keep(self, layout: Layout) -> None:
+        (self.data / "cluster.json").write_text(json.dumps(asdict(layout)) + "\n")
+
+    def _prepare(self) -> None:
+        """Write the settings of each node, and format the folder of one that never ran."""
         tools = []
-        for node in layout.nodes:
-            place = self.data / f"node{node}"
+        for node in self.layout.nodes:
+            place = self._node(node)
             place.mkdir(exist_ok=True)
-            told = properties(node, layout.ports, place / "data", security) | dict(self.settings)
+            told = properties(node, self.layout.ports, place / "data", self.security) | dict(self.settings)
             file = place / "server.properties"
+            file.touch(mode=0o600)  # it may hold a password
             file.write_text("".join(f"{key}={value}\n" for key, value in told.items()))
-            file.chmod(0o600)
-            # Ignoring what is formatted: a second attempt with other ports finds the folder of the first.
-            words = ["format", "-t", layout.cluster_id, "-c", str(file), "--ignore-formatted"]
-            words += security.format_options() if security else []
-            words = [*_java_words(place, heap="128m"), "kafka.tools.StorageTool", *words]
-            tools.append(subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+            if not (place / "data" / "meta.properties").exists():
+                words = ["format", "-t", self.layout.cluster_id, "-c", str(file)]
+                words += self.security.format_options() if self.security else []
+                words = [*_java_words(place, "128m", _QUICK), "kafka.tools.StorageTool", *words]
+                tools.append(subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
         for tool in tools:
             said = tool.communicate()[0]
             if tool.returncode:
                 raise BrokerError(f"{self.data}: Kafka cannot format its folder: {_last_line(said)}")
-        # Written last: a folder without it is made anew.
-        (self.data / "cluster.json").write_text(json.dumps(asdict(layout)) + "\n")
 
     def _launch(self, node: int) -> None:
         place = self._node(node)
-        words = [*_java_words(place, heap=os.environ.get("KAFKA_HEAP", "512m")), "kafka.Kafka"]
+        words = [*_java_words(place, os.environ.get("KAFKA_HEAP", "512m"), _QUICK if self.tied else ""), "kafka.Kafka"]
         if self.tied and (setpriv := which("setpriv")):
             words = [setpriv, "--pdeathsig", "KILL", "--", *words]
         with (place / "out.log").open("wb") as out:
@@ -279,9 +287,13 @@ def _until(within_s: float, left: Callable[[], list[int]]) -> list[int]:
     return found
 
 
-def _java_words(place: Path, heap: str) -> list[str]:
+_QUICK = "-XX:TieredStopAtLevel=1"
+
+
+def _java_words(place: Path, heap: str, *more: str) -> list[str]:
     return [
         java(),
+        *filter(None, more),
         "-Xms64m",
         f"-Xmx{heap}",
         "-XX:+UseSerialGC",

@@ -1,11 +1,12 @@
 """The topics of fieldtap: what they are for, and how they must be.
 
-`apply` makes what is missing and brings settings in line.  It never changes the number of partitions: that is frozen when
-a topic is made, because the partition of a device follows from it.
+`apply` makes what is missing and brings settings in line.  It never changes the number of partitions, which
+is frozen when a topic is made, because the partition of a device follows from it.
 """
 
 from __future__ import annotations
 
+import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -179,7 +180,8 @@ class Topics:
     def _listening(self, given: ClientSettings) -> AdminClient:
         from confluent_kafka.admin import AdminClient
 
-        return AdminClient(dict(given) | {"error_cb": self._heard})
+        listening: dict[str, Any] = {**given, "error_cb": self._heard}
+        return AdminClient(listening)
 
     def _heard(self, error: KafkaError) -> None:
         self._said = error.str()
@@ -227,6 +229,20 @@ class Topics:
                 yield self._make(one)
             elif one.settings_to_change():
                 yield self._set(one)
+        self._settle({one.name for one in found})
+
+    def _settle(self, names: set[str]) -> None:
+        """Until every partition has a leader: a new topic is known a moment after it was made."""
+        end = time.monotonic() + ANSWER_S
+        while True:
+            there = self._admin.list_topics(timeout=ANSWER_S).topics
+            led = {n for n in names & there.keys() if all(p.leader >= 0 for p in there[n].partitions.values())}
+            if led == names:
+                return
+            if time.monotonic() > end:
+                missing = ", ".join(sorted(names - led))
+                raise TransportError(f"kafka at {self._bootstrap}: {missing}: no leader after {ANSWER_S:.0f} s")
+            time.sleep(0.05)
 
     def _make(self, one: Found) -> str:
         from confluent_kafka.admin import NewTopic

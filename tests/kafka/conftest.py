@@ -1,7 +1,7 @@
 """A real Kafka for the tests of this folder.
 
-`broker` is one node for the whole session, `cluster` three nodes for the tests of a module that asks for them.  Every
-test takes names of its own (`topic_prefix`, `fresh_topic`), so that none meets what another left behind.
+`broker` is one node for the whole session, `cluster` three, for tests that kill some of them.  Every test takes names
+of its own (`topic_prefix`, `fresh_topic`), so that none meets what another left behind.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from itertools import count
 
 import pytest
 
@@ -16,6 +17,9 @@ from infra.kafka import jars
 from infra.kafka.broker import Cluster
 
 FreshTopic = Callable[..., str]
+RUN = f"t{uuid.uuid4().hex[:8]}-"
+"""Begins the name of everything that this run makes in Kafka."""
+_NUMBERS = count()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,6 +45,7 @@ def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     elsewhere = os.environ.get("KAFKA_BOOTSTRAP")
     if elsewhere:
         yield elsewhere
+        _delete_ours(elsewhere)
         return
     request.getfixturevalue("kafka_installed")
     one = Cluster(tmp_path_factory.mktemp("broker"), tied=True)
@@ -49,9 +54,17 @@ def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     one.kill(1)
 
 
-@pytest.fixture(scope="module")
-def cluster(kafka_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Three nodes that a test may kill, freeze and start; they all run when it begins."""
+def _delete_ours(bootstrap: str) -> None:
+    from confluent_kafka.admin import AdminClient
+
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    ours = [name for name in admin.list_topics(timeout=30).topics if name.startswith(RUN)]
+    for deleted in (admin.delete_topics(ours) if ours else {}).values():
+        deleted.result(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def _three(kafka_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     three = Cluster(tmp_path_factory.mktemp("cluster"), tied=True)
     three.up(nodes=3)
     yield three
@@ -59,9 +72,18 @@ def cluster(kafka_installed: None, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
+def cluster(_three: Cluster) -> Cluster:
+    """Three nodes that a test may kill, freeze and start; all of them run when it begins."""
+    for node in _three.layout.nodes:
+        _three.thaw(node)
+    _three.up()
+    return _three
+
+
+@pytest.fixture
 def topic_prefix() -> str:
     """What stands before the names of this test's topics and groups."""
-    return f"t{uuid.uuid4().hex[:10]}."
+    return f"{RUN}{next(_NUMBERS)}."
 
 
 @pytest.fixture

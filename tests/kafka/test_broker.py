@@ -10,6 +10,7 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from infra.kafka import broker as broker_program
 from infra.kafka import jars
 from infra.kafka.broker import HOST, Cluster, _free_ports
 
@@ -65,26 +66,35 @@ def test_several_at_once_and_what_was_written_survives_a_kill(
         assert probe.connect_ex((HOST, again.layout.ports[0])) != 0
 
 
-def test_the_loss_of_one_node_of_three_loses_nothing(cluster: Cluster) -> None:
-    admin = AdminClient(cluster.client())
+def test_the_loss_of_one_node_of_three_loses_nothing(cluster: Cluster, topic_prefix: str) -> None:
+    admin = AdminClient({**cluster.client(), "log_level": 0})
     assert set(admin.list_topics(timeout=30).brokers) == {1, 2, 3}
-    admin.create_topics([NewTopic("kept", 1, replication_factor=3)])["kept"].result(30)
-    put(cluster.bootstrap, "kept", b"before")
-    leader = admin.list_topics("kept", timeout=30).topics["kept"].partitions[0].leader
+    topic = f"{topic_prefix}kept"
+    admin.create_topics([NewTopic(topic, 1, replication_factor=3)])[topic].result(30)
+    put(cluster.bootstrap, topic, b"before")
+    leader = admin.list_topics(topic, timeout=30).topics[topic].partitions[0].leader
     cluster.kill(leader)
-    put(cluster.bootstrap, "kept", b"after")
-    assert first(cluster.bootstrap, "kept") == b"before"
+    put(cluster.bootstrap, topic, b"after")
+    assert first(cluster.bootstrap, topic) == b"before"
     cluster.start(leader)
     assert cluster.pid(leader) is not None
 
 
-def test_a_taken_port_is_named(kafka_installed: None, tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_named_or_another_is_chosen(
+    kafka_installed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     port = _free_ports(1)[0]
+    chosen = iter([[port], _free_ports(1)])
     with socket.socket() as other:
         other.bind((HOST, port))
         other.listen()
         with pytest.raises(jars.BrokerError, match=f"port {port} or the next one is taken"):
-            Cluster(tmp_path, tied=True).up(ports_from=port)
+            Cluster(tmp_path / "asked", tied=True).up(ports_from=port)
+        monkeypatch.setattr(broker_program, "_free_ports", lambda pairs: next(chosen))
+        free = Cluster(tmp_path / "free", tied=True)
+        free.up()
+        assert free.bootstrap != f"{HOST}:{port}"
+        free.kill(1)
 
 
 def test_what_it_is_asked_for_and_does_not_have(tmp_path: Path) -> None:
