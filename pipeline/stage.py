@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,18 +11,13 @@ from numpy.typing import NDArray
 
 from detectors.base import Mark, State
 from detectors.columns import Columns, records
-from detectors.wide import Reading
 from pipeline import detect
-from pipeline.baseline import Baseline, adopt
-from pipeline.config import Config
-from pipeline.findings import Findings, types_of
 from pipeline.marks import Marks
 from pipeline.metrics import Counters
 from pipeline.owner import Frozen, Message
-from pipeline.panes import Collector
+from pipeline.panes import Closed
 from pipeline.probe import Probe
-from pipeline.site import Site
-from pipeline.site.typed import typed_devices
+from pipeline.setup import Setup
 from pipeline.transport.codec import decode
 from pipeline.transport.message import Header, Newer, Poison, Stretch
 from pipeline.transport.tracker import Admission, Tracker
@@ -31,48 +25,6 @@ from schemas.alert import ALERT
 from schemas.codes import BUCKETS, MarkKind
 
 _NOTHING = records([])
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What judges: the same for every partition and worker of a deployment."""
-
-    config: Config
-    site: Site = field(default_factory=Site.empty)
-    baseline: Baseline | None = None
-    probe_every: int = 0
-
-    def loop(self, start_ns: int | None, names: Mapping[int, str] | None = None) -> detect.Loop:
-        """Detectors that know the baseline, and the merging of what they find.
-
-        Args:
-            start_ns: record time at which the site's learning starts.
-            names: name id to text, where known.
-        """
-        from dataclasses import replace
-
-        detectors = detect.build(
-            self.config.enabled, replace(self.config.learning, start_ns=start_ns), self.config.params
-        )
-        if self.baseline is not None:
-            adopt(self.baseline.table, detectors)
-        findings = Findings(
-            types_of(detectors),
-            site=self.site,
-            names=names,
-            baseline_uid=self.baseline.digest if self.baseline is not None else "",
-            versions={d.name: d.version for d in detectors},
-        )
-        return detect.Loop(detectors, findings, marks_time=False, reading=Reading(typed_devices(self.site)))
-
-    def collector(self) -> Collector:
-        """What gathers the rows for the second stage."""
-        decode = self.config.decode
-        return Collector(decode.site, vlan_scope=decode.vlan_tells_devices_apart)
-
-    def second_loop(self, start_ns: int | None) -> detect.Loop:
-        """Detectors of the second stage."""
-        return detect.Loop([], Findings({}, site=self.site), marks_time=False)
 
 
 class Refused(NamedTuple):
@@ -96,6 +48,7 @@ class RecordStage:
 
     def __init__(self, setup: Setup, partition: int, partitions: int) -> None:
         self._setup = setup
+        self._probe_every = setup.config.worker.probe_every
         self._partition = partition
         self._buckets = np.arange(partition, BUCKETS, partitions)
         self.refused: list[Refused] = []
@@ -107,11 +60,11 @@ class RecordStage:
         self.refused.clear()
         self.live.clear()
         self._found: list[pa.Table] = []
-        self._panes: list[pa.Table] = []
+        self._panes: list[Closed] = []
         self._tracker = Tracker()
         self._collector = self._setup.collector()
         self._loop: detect.Loop | None = None
-        self._probe = Probe(self._setup.probe_every)
+        self._probe = Probe(self._probe_every)
         self._totals = np.zeros(len(_TOTALS), np.int64)
         self._start_ns = _NO_TIME
         self._open: set[int] = set()
@@ -125,7 +78,7 @@ class RecordStage:
         self._tracker.restore(parts["tracker"])
         self._collector.restore(parts["panes"])
         if self._start_ns != _NO_TIME:
-            loop = self._loop = self._setup.loop(self._start_ns)
+            loop = self._loop = self._setup.by_device(self._start_ns, marks_time=False)
             for detector in loop.detectors:
                 detector.restore(parts.get(f"detector.{detector.name}", {}))
             loop.findings.restore(parts["findings"])
@@ -165,7 +118,7 @@ class RecordStage:
             loop.finish()
             self._panes += self._collector.finish()
         self._take(loop)
-        if self._setup.probe_every and len(batch):
+        if self._probe_every and len(batch):
             self._found.append(self._probe.rows(batch))
 
     def freeze(self) -> Frozen:
@@ -212,7 +165,7 @@ class RecordStage:
         told = [mark.ts_ns for _, mark in marks if mark.kind is MarkKind.START]
         seen = [int(batch.ts[0])] if len(batch) else [mark.ts_ns for _, mark in marks]
         self._start_ns = (told or seen)[0]
-        self._loop = self._setup.loop(self._start_ns)
+        self._loop = self._setup.by_device(self._start_ns, marks_time=False)
         return self._loop
 
     def _take(self, loop: detect.Loop) -> None:

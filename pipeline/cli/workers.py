@@ -12,7 +12,7 @@ from pipeline.cli.screen import Screen
 
 if TYPE_CHECKING:
     from pipeline.config import Config
-    from pipeline.stage import Setup
+    from pipeline.setup import Setup
     from pipeline.worker.compose import Detection, Keeping, WorkReport
 
 ARCHIVE_GROUP = "fieldtap-archive"
@@ -31,7 +31,7 @@ def detect(
     """`fieldtap detect`; the exit code."""
     settings = _named(settings_of(config), name)
     names = site_of(site)
-    from pipeline.stage import Setup
+    from pipeline.setup import Setup
     from pipeline.worker.compose import Detection
 
     known = None
@@ -39,14 +39,14 @@ def detect(
         from pipeline.baseline import Baseline
 
         known = Baseline.load(baseline)
-    setup = Setup(settings, names, known, settings.worker.probe_every)
+    setup = Setup(settings, names, known)
     return _work(bootstrap, store, setup, Detection, until_end)
 
 
 def archive(bootstrap: str, store: str, config: Path | None, name: str | None, *, until_end: bool) -> int:
     """`fieldtap archive`; the exit code."""
     settings = _named(settings_of(config), name)
-    from pipeline.stage import Setup
+    from pipeline.setup import Setup
     from pipeline.worker.compose import Keeping
 
     own = replace(settings.worker, group=ARCHIVE_GROUP, run=f"archive.{settings.worker.run}")

@@ -23,18 +23,27 @@ class PaneStage:
     Args:
         sources: partitions of the first stage.
         partition, partitions: which of the second stage this is, of how many.
-        build: the loop with the detectors of the second stage; see :class:`pipeline.second.SecondStage`.
+        build, max_waiting: see :class:`pipeline.second.SecondStage`.
 
     Attributes:
         refused: messages that cannot be used.
         live: rows of findings since they were last taken away.
     """
 
-    def __init__(self, sources: int, partition: int, partitions: int, build: Callable[[int | None], Loop]) -> None:
+    def __init__(
+        self,
+        sources: int,
+        partition: int,
+        partitions: int,
+        build: Callable[[int | None], Loop],
+        *,
+        max_waiting: int = 1 << 20,
+    ) -> None:
         self._sources = sources
         self._partition = partition
         self._partitions = partitions
         self._build = build
+        self._most = max_waiting
         self._buckets = np.array(bucket_parts(partition, partitions), np.int64)
         self.refused: list[Refused] = []
         self.live: list[pa.Table] = []
@@ -46,7 +55,7 @@ class PaneStage:
         self.live.clear()
         self._found: list[pa.Table] = []
         self._refusals = np.zeros(2, np.int64)
-        self._second = SecondStage(self._sources, self._build)
+        self._second = SecondStage(self._sources, self._build, max_waiting=self._most)
         if state is not None:
             self._refusals = state["refusals"].copy()
             self._second.restore(state)

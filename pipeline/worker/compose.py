@@ -11,7 +11,8 @@ from pipeline.errors import TransportError
 from pipeline.ledger import Chain, Epoch, Place
 from pipeline.owner import Owner
 from pipeline.second.message import messages as pane_messages
-from pipeline.stage import RecordStage, Setup
+from pipeline.setup import Setup
+from pipeline.stage import RecordStage
 from pipeline.store import Store, open_store, probe
 from pipeline.transport import topics as names
 from pipeline.transport.log import read
@@ -172,7 +173,8 @@ class Detection:
             from pipeline.second.stage import PaneStage
 
             topic = panes
-            stage = PaneStage(records.partitions, number, panes.partitions, place.setup.second_loop)
+            most = place.config.panes.max_waiting
+            stage = PaneStage(records.partitions, number, panes.partitions, place.setup.across, max_waiting=most)
         owner = Owner(
             place.chain(topic, number), stage, origin=place.first(topic, number), send=send, versions=place.versions()
         )

@@ -1,0 +1,85 @@
+"""Setup: what judges, the same for a run over captures and for every partition and worker of a deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from detectors.wide import Reading
+from pipeline import detect
+from pipeline.config import Config
+from pipeline.findings import Findings, types_of
+from pipeline.panes import Collector
+from pipeline.site import Site
+from pipeline.site.typed import typed_devices
+
+if TYPE_CHECKING:
+    from pipeline.baseline import Baseline
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Settings, names and baseline.  Each loop made of it is a new one, and knows the baseline."""
+
+    config: Config
+    site: Site = field(default_factory=Site.empty)
+    baseline: Baseline | None = None
+
+    def by_device(
+        self, start_ns: int | None, names: Mapping[int, str] | None = None, *, marks_time: bool = True
+    ) -> detect.Loop:
+        """The detectors that judge device by device.
+
+        Args:
+            start_ns: record time at which the site's learning starts.
+            names: name id to text, where known.
+            marks_time: whether the loop places TIME marks itself.
+        """
+        return self._loop(self.config.enabled, start_ns, names, Reading(typed_devices(self.site)), marks_time)
+
+    def across(self, start_ns: int | None, names: Mapping[int, str] | None = None) -> detect.Loop:
+        """The detectors of the second stage; see :meth:`by_device`."""
+        return self._loop(self.config.across, start_ns, names, None, False)
+
+    def collector(self, start_ns: int | None = None) -> Collector:
+        """What gathers rows for the second stage."""
+        decode = self.config.decode
+        return Collector(
+            decode.site,
+            vlan_scope=decode.vlan_tells_devices_apart,
+            max_pairs=self.config.panes.max_pairs,
+            start_ns=start_ns,
+        )
+
+    def untaught(self) -> list[str]:
+        """Detectors of which the baseline given holds nothing, and which therefore learn."""
+        if self.baseline is None:
+            return []
+        known = set(self.baseline.table.column("detector").unique().to_pylist())
+        return [name for name in (*self.config.enabled, *self.config.across) if name not in known]
+
+    def _loop(
+        self,
+        enabled: Sequence[str],
+        start_ns: int | None,
+        names: Mapping[int, str] | None,
+        reading: Reading | None,
+        marks_time: bool,
+    ) -> detect.Loop:
+        learning = replace(self.config.learning, start_ns=start_ns)
+        detectors = detect.build(enabled, learning, self.config.params)
+        uid = ""
+        if self.baseline is not None:
+            from pipeline.baseline import adopt
+
+            adopt(self.baseline.table, detectors)
+            uid = self.baseline.digest
+        findings = Findings(
+            types_of(detectors),
+            site=self.site,
+            names=names,
+            baseline_uid=uid,
+            versions={d.name: d.version for d in detectors},
+        )
+        return detect.Loop(detectors, findings, marks_time=marks_time, reading=reading)
