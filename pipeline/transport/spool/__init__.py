@@ -12,10 +12,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from pipeline.errors import OutputError
 from pipeline.metrics import Counters, HealthRow
+from pipeline.shard.settings import SpoolSettings
 from pipeline.transport.message import Header
 from pipeline.transport.spool.disk import Disk, Place
 from pipeline.transport.spool.frames import Frame, FrameKind, frame, read_frame
@@ -29,22 +30,6 @@ FULL, NO_DISK, DAMAGED = "spool full", "no room on disk", "spool damaged"
 _MIB = 1 << 20
 _LEAST_SEGMENT = 64 << 10
 _ROOM_S = 0.1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpoolSettings:
-    """How messages are kept until Kafka has them."""
-
-    budget_mb: int = 4096
-    """Bytes on disk at most, in MiB; beyond, `policy` decides."""
-    segment_mb: int = 64
-    """Bytes of one file, in MiB: what `drop_oldest` drops at once.  It is an eighth of the budget at most."""
-    policy: Literal["drop_oldest", "drop_newest", "block"] = "drop_oldest"
-    """Beyond the budget the oldest file that is not being sent goes, the new message goes, or reading waits."""
-    sync_ms: int = 250
-    """A message is synced to disk after so long at most …"""
-    sync_mb: int = 4
-    """… or when so much is unsynced, in MiB.  What is unsynced a power failure can take."""
 
 
 class Stopped(Exception):  # noqa: N818  it was asked for
@@ -73,6 +58,7 @@ class Spool:
 
     Attributes:
         folder: where it lies.
+        budget: bytes of it at most.
         damaged: whether something is gone that may have been sent: its numbers must not be used again.
     """
 
@@ -83,13 +69,13 @@ class Spool:
             OutputError: another process has it, or it cannot be read or written.
         """
         self.folder = folder
-        self._policy, self._budget = settings.policy, settings.budget_mb * _MIB
+        self._policy, self.budget = settings.policy, settings.budget_mb * _MIB
         self._counters = Counters("spool")
         try:
             self._disk = Disk(
                 folder,
                 partitions,
-                segment_bytes=max(_LEAST_SEGMENT, min(settings.segment_mb * _MIB, self._budget // 8)),
+                segment_bytes=max(_LEAST_SEGMENT, min(settings.segment_mb * _MIB, self.budget // 8)),
                 sync_s=settings.sync_ms / 1000,
                 sync_bytes=settings.sync_mb * _MIB,
             )
@@ -195,7 +181,7 @@ class Spool:
         self._counters.add("dropped_messages", loss.messages, reason=loss.reason)
 
     def _make_room(self, size: int) -> bool:
-        while self._disk.used() + size > self._budget:
+        while self._disk.used() + size > self.budget:
             if self._policy != "drop_oldest" or not self._drop_oldest():
                 return False
         return True
