@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from pipeline.synth import bulk, simulate
 from schemas.codes import BUCKETS, MarkKind
 from tests.transport import shards
 from tests.transport.log import Taken, take_all
-from tests.transport.streams import CAPTURES, batches, differences, joined
+from tests.transport.streams import batches, differences, joined
 
 FreshTopic = Callable[..., str]
 PARTITIONS = 5
@@ -23,8 +24,13 @@ PARTITIONS = 5
 
 def expected(paths: list[Path], partitions: int) -> list[list[object]]:
     """What each partition must hold: seqs and marks in the order of the stream."""
+    return _expected(tuple(paths), partitions)
+
+
+@lru_cache(maxsize=4)
+def _expected(paths: tuple[Path, ...], partitions: int) -> list[list[object]]:
     seconds, found, last = Seconds(), [[] for _ in range(partitions)], 0  # type: ignore[var-annotated]
-    for batch in batches(paths):
+    for batch in batches(list(paths)):
         marks = dict.fromkeys(range(len(batch) + 1), ())
         for row, mark in seconds.of(batch.ts):
             marks[row] = (*marks[row], mark)  # type: ignore[assignment]
@@ -46,7 +52,13 @@ def merged(taken: list[Taken]) -> Columns:
 
 
 def whole(paths: list[Path]) -> Columns:
-    return joined(list(batches(paths)))
+    """All records that decode gives."""
+    return _whole(tuple(paths))
+
+
+@lru_cache(maxsize=4)
+def _whole(paths: tuple[Path, ...]) -> Columns:
+    return joined(list(batches(list(paths))))
 
 
 @pytest.fixture(scope="module")
