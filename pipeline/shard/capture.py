@@ -290,7 +290,7 @@ class _Shard:
             self._sender.tell_names(new)
 
     def _await_kafka(self) -> None:
-        """Wait until Kafka has everything: as long as it takes where it ended, for a moment where it was asked to stop."""
+        """Wait until Kafka has everything: as long as it takes at the end, for a moment where it was asked to stop."""
         deadline = self._soon() if self._interrupted else None
         told = False
         while not self._spool.wait_empty(_LOOK_S):
