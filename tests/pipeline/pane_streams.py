@@ -23,7 +23,7 @@ from pipeline.second.message import decode, messages
 from schemas.codes import BUCKETS, Kind, MarkKind, Op, Protocol
 from tests.pipeline.scripted import SECOND, T0, ip
 
-SITE = 0
+SITE = np.int64(0)
 Sent = tuple[int, bytes, bytes]
 """(target partition, header, value)"""
 

@@ -48,7 +48,7 @@ def reference(parts: Stretches) -> list[Row]:
 
     def client_of(address: bytes) -> int:
         hi, lo = np.frombuffer(address, np.uint64)
-        return int(client_id(0, hi, lo, np.uint64(0)))
+        return int(client_id(np.int64(0), hi, lo, np.uint64(0)))
 
     twin = Panes(client_of)
     for batch, marks in parts:
@@ -173,7 +173,7 @@ def test_a_client_has_the_id_that_decode_would_give_it_as_a_device(case: str, sc
     (batch,) = [b.take(np.arange(len(b))) for b in (*batches, *decoder.finish()) if len(b)]
 
     def as_device(ip: Any, vlan: Any) -> int:
-        return int(client_id(site_hash("north"), *ip, np.uint64(vlan if scope else 0)))
+        return int(client_id(np.int64(site_hash("north")), *ip, np.uint64(vlan if scope else 0)))
 
     server = np.where(batch.client_is_src[:, None] == 1, batch.dst_ip, batch.src_ip)
     assert [as_device(server[i], batch.vlan[i]) for i in range(len(batch))] == batch.device.tolist()
