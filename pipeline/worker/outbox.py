@@ -13,6 +13,7 @@ import pyarrow as pa
 from pipeline.stage import Refused
 from pipeline.store import StoreUnclear
 from pipeline.transport.log import HEADER
+from pipeline.transport.settings import ClientSettings, connect
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError
@@ -30,7 +31,7 @@ class Outbox:
         failed: messages to the live topic that did not arrive.
     """
 
-    def __init__(self, client: Mapping[str, Any], topics: Mapping[str, str]) -> None:
+    def __init__(self, client: ClientSettings, topics: Mapping[str, str]) -> None:
         """A producer.
 
         Args:
@@ -39,7 +40,9 @@ class Outbox:
         """
         from confluent_kafka import Producer
 
-        self._producer = Producer({**client, "message.timeout.ms": 0})
+        settings = ClientSettings(client)
+        settings["message.timeout.ms"] = 0
+        self._producer = connect(Producer, settings)
         self._topics = topics
         self._lock = threading.Lock()
         self._waiting: dict[tuple[str, int], int] = {}
