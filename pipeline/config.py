@@ -16,6 +16,7 @@ from detectors.lifecycle import Learning
 from detectors.registry import ACROSS, DETECTORS, REGISTERED
 from pipeline.decode.decoder import DecodeSettings
 from pipeline.errors import ConfigError
+from pipeline.shard.settings import ShardSettings, SpoolSettings
 from pipeline.transport.settings import KafkaSettings
 from pipeline.worker.settings import WorkerSettings
 
@@ -66,6 +67,8 @@ class Config:
     """Each enabled detector's own `Params`."""
     panes: PaneSettings = field(default_factory=PaneSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
+    shard: ShardSettings = field(default_factory=ShardSettings)
+    spool: SpoolSettings = field(default_factory=SpoolSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
 
@@ -87,6 +90,15 @@ RANGES: dict[str, tuple[float, float]] = {
     "panes.max_pairs": (1, 1 << 20),
     "panes.max_waiting": (1, 1 << 26),
     "output.threads": (1, 2),
+    "shard.batch_ms": (1, 60_000),
+    "shard.batch_kb": (16, 8192),
+    "shard.partitions": (0, 1024),
+    "shard.clock_step_s": (1, 1e9),
+    "shard.stop_s": (0, 3600),
+    "spool.budget_mb": (1, 1 << 24),
+    "spool.segment_mb": (1, 1024),
+    "spool.sync_ms": (1, 60_000),
+    "spool.sync_mb": (1, 1024),
     "worker.epoch_s": (0.05, 3600),
     "worker.epoch_mb": (1, 1024),
     "worker.backlog": (1, 64),
@@ -214,6 +226,8 @@ SECTIONS: dict[str, tuple[str, str]] = {
     "learning": ("detectors.lifecycle", "Learning"),
     "panes": ("pipeline.config", "PaneSettings"),
     "output": ("pipeline.config", "OutputSettings"),
+    "shard": ("pipeline.shard.settings", "ShardSettings"),
+    "spool": ("pipeline.shard.settings", "SpoolSettings"),
     "worker": ("pipeline.worker.settings", "WorkerSettings"),
 }
 """Section to the class of its settings; `[detectors]` is bound from the registry, `[kafka]` holds another's keys."""

@@ -193,6 +193,25 @@ def baseline_diff(old: Path, new: Path, limit: int) -> None:
     baselines.diff(old, new, limit)
 
 
+@app.command()
+@click.argument("paths", metavar="SOURCE...", nargs=-1, required=True, type=_PATH)
+@_kafka
+@click.option("--spool", required=True, type=_PATH, help="Folder that keeps messages until Kafka has them.")
+@_config
+@click.option("--shard", type=click.IntRange(0, 65535), help="Number of the capture point (decode.shard).")
+@click.option("--pace", is_flag=True, help="At the speed of the capture's own clock, not as fast as it goes.")
+def capture(
+    paths: tuple[Path, ...], bootstrap: str, spool: Path, config: Path | None, shard: int | None, pace: bool
+) -> None:
+    """Captures, or folders of them, to records in Kafka.
+
+    What is read goes to disk first.  Ended in any way, the same command goes on where it was cut off.
+    """
+    from pipeline.cli import shards
+
+    sys.exit(shards.capture(paths, bootstrap, spool, config, shard=shard, pace=pace))
+
+
 @app.group()
 def topics() -> None:
     """Make the topics in Kafka, or look whether they are as they must be."""

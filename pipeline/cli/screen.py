@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
@@ -98,14 +98,18 @@ class Screen:
         self._warnings(report)
         if not report.kept:
             return
+        self.table([*_traffic(report), *(_findings(report) if judged else ())])
+        self.say(f"written to {report.out}")
+
+    def table(self, rows: Iterable[_Row]) -> None:
+        """A short table of what came of it: heading, number, and what more there is to say."""
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
         table.add_column(style="bold")
         table.add_column(justify="right")
         table.add_column()
-        for row in (*_traffic(report), *(_findings(report) if judged else ())):
+        for row in rows:
             table.add_row(*(plain(cell) for cell in row))
         self._out.print(table)
-        self.say(f"written to {report.out}")
 
     def _warnings(self, report: Report) -> None:
         for problem in report.problems:

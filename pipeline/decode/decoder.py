@@ -70,6 +70,13 @@ class Decoder:
             else:
                 self._provide(status)
 
+    def flush(self) -> Iterator[Columns]:
+        """The records so far, though they fill no batch: for a source that pauses or is asked to stop."""
+        from pipeline.decode import layout as c
+
+        if self._memory.w[c.C_RECORDS]:
+            yield self._batch()
+
     def finish(self) -> Iterator[Columns]:
         """What is left at the end of bounded input: streams with holes are closed, then the last batch.
 

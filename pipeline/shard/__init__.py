@@ -1,0 +1,1 @@
+"""Shard: one capture point, from packets to messages in Kafka."""
