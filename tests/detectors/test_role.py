@@ -87,7 +87,7 @@ def test_a_flood_of_strangers_takes_no_room() -> None:
         for kind in (Kind.REQUEST, Kind.RESPONSE)
     ]
     assert len(one.on_batch(records(flood))) == 0
-    assert one.counters()["keys"] == held == 5
+    assert one.counters()["keys"] == held == 4
 
 
 def stream(seed: int, n: int = 2000) -> list[dict[str, Any]]:
