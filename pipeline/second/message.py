@@ -17,44 +17,17 @@ import pyarrow as pa
 
 from pipeline.panes import rows as panes
 from pipeline.panes.rows import NO_PANE, Reached, Rows
+from pipeline.transport.message import MOST_VALUE_BYTES, TIME_BOUND, Newer, Poison
 from schemas.codes import BUCKETS, Role
 from schemas.pane import PANE_COLUMNS, PANE_NS, VERSION
 
 FORMAT = 1
 """Version of the header."""
-MOST_VALUE_BYTES = 900_000
-"""Bytes of a value at most."""
-TIME_BOUND = (1 << 62) + (1 << 50)
-"""Times lie within plus and minus this, in nanoseconds."""
 
 _MAGIC = b"FTPN"
 _HEADER = struct.Struct("<4sHHHHIIqqIqqBxxx")
 _CRC = struct.Struct("<I")
 _LAST, _ENDED = 1, 2
-
-
-class Poison(Exception):  # noqa: N818  it is the message that is poison
-    """A message that is none of ours or is damaged.
-
-    Attributes:
-        reason: what is wrong, one of a small number of texts: fit to be counted by.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class Newer(Exception):  # noqa: N818  it is no error: the reader is to be renewed
-    """A message of a format or schema that this code is too old for.
-
-    Attributes:
-        version: of the format or schema.
-    """
-
-    def __init__(self, version: int) -> None:
-        super().__init__(f"written as version {version}")
-        self.version = version
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,20 @@ def test_a_client_that_is_asked_and_does_not_answer_has_no_other_role() -> None:
     assert told(panes) == []
 
 
+def test_a_flood_of_strangers_takes_no_room() -> None:
+    one = RoleDetector(Params(), Learning(start_ns=START_NS, site_s=300.0))
+    for batch in learned().batches():
+        one.on_batch(batch)
+    held = one.counters()["keys"]
+    flood = [
+        {"ts": START_NS + 400 * SECOND_NS, "device": 5 + 1024 * n, "kind": kind, "op": Op.WRITE}
+        for n in range(3000)
+        for kind in (Kind.REQUEST, Kind.RESPONSE)
+    ]
+    assert len(one.on_batch(records(flood))) == 0
+    assert one.counters()["keys"] == held == 4
+
+
 def stream(seed: int, n: int = 2000) -> list[dict[str, Any]]:
     random = np.random.default_rng(seed)
     now, rows = 0.0, []

@@ -18,7 +18,8 @@ from pipeline.panes import Collector, Reached, rows_of
 from pipeline.panes import rows as panes
 from pipeline.second import Admission, SecondStage
 from pipeline.second.local import Across
-from pipeline.second.message import MOST_ROWS, Newer, PaneMessage, Poison, decode, encode, messages, split
+from pipeline.second.message import MOST_ROWS, PaneMessage, decode, encode, messages, split
+from pipeline.transport.message import Newer, Poison
 from schemas.codes import BUCKETS
 from schemas.pane import PANE_NS
 from tests.pipeline.pane_streams import (
