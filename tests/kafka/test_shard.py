@@ -15,7 +15,7 @@ from pipeline.synth import bulk, simulate
 from schemas.codes import BUCKETS, MarkKind
 from tests.transport import shards
 from tests.transport.log import Taken, take_all
-from tests.transport.streams import CAPTURES, batches, differences, joined
+from tests.transport.streams import batches, differences, joined
 
 FreshTopic = Callable[..., str]
 PARTITIONS = 5
