@@ -95,6 +95,10 @@ class Deployment:
         probe(self.store)
         self.records = describe(bootstrap, self.config, names.RECORDS)
 
+    def panes(self) -> TopicInfo:
+        """The topic of the second stage."""
+        return describe(self.bootstrap, self.config, names.PANES)
+
     def chain(self, topic: TopicInfo, partition: int) -> Chain:
         """The chain of a partition."""
         return Chain(self.store, Place(self.settings.run, topic.id, partition))
@@ -164,7 +168,7 @@ class Detection:
     def __init__(self, deployment: Deployment, outbox: Outbox) -> None:
         self._deployment = deployment
         self._outbox = outbox
-        self._panes = describe(deployment.bootstrap, deployment.config, names.PANES)
+        self._panes = deployment.panes()
         self.topics = [deployment.records, self._panes]
 
     def hold(self, partition: Partition, pool: ThreadPoolExecutor, check: Callable[[int], None]) -> Held:
@@ -230,7 +234,7 @@ class Keeping:
         def log(start: int, stop: int) -> Iterator[Any]:
             return read(place.consumer(), place.records.name, number, start, stop)
 
-        publisher = ArchivePublisher(place.store, place.settings.run, stage, log, chain)
+        publisher = ArchivePublisher(place.store, stage, log, chain)
         owner = Owner(
             chain,
             stage,

@@ -124,13 +124,17 @@ class Outbox:
 
 def rows_as_json(table: pa.Table) -> list[tuple[bytes, bytes]]:
     """(id, JSON object) of every row of ALERT; times as nanoseconds since the epoch, ids as text."""
-    plain = table.cast(pa.schema([_plain(f) for f in table.schema]))
     found = []
-    for row in plain.to_pylist():
+    for row in without_times(table).to_pylist():
         uid = f"{row['finding_info_uid']:016x}"
         row.update(finding_info_uid=uid, parent_uid=f"{row['parent_uid']:016x}", device=f"{row['device']:016x}")
         found.append((uid.encode(), json.dumps(_finite(row), separators=(",", ":")).encode()))
     return found
+
+
+def without_times(table: pa.Table) -> pa.Table:
+    """The table with times as int64 ns: Python's own know no nanoseconds."""
+    return table.cast(pa.schema([_plain(f) for f in table.schema]))
 
 
 def _plain(field: pa.Field) -> pa.Field:

@@ -25,6 +25,9 @@ def expected(paths: list[Path], partitions: int) -> list[list[object]]:
     """What each partition must hold: seqs and marks in the order of the stream."""
     seconds, found, last = Seconds(), [[] for _ in range(partitions)], 0  # type: ignore[var-annotated]
     for batch in batches(paths):
+        if not last:
+            for stream in found:
+                stream.append(Mark(MarkKind.START, int(batch.ts[0])))
         marks = dict.fromkeys(range(len(batch) + 1), ())
         for row, mark in seconds.of(batch.ts):
             marks[row] = (*marks[row], mark)  # type: ignore[assignment]
