@@ -14,16 +14,19 @@ import pyarrow as pa
 from benchmarks.workloads import batches
 from detectors.base import Alerts, Detector
 from detectors.lifecycle import Learning
-from detectors.registry import DETECTORS
+from detectors.registry import ACROSS, DETECTORS
 from pipeline import baseline, detect
 from pipeline.findings import Findings
 from pipeline.findings.merge import types_of
 from pipeline.inventory import Inventory
+from pipeline.panes import Collector
+from pipeline.second import SecondStage
+from pipeline.second.local import Across
 from pipeline.sink import Dataset, RecordSink
 from pipeline.sink.points import PointRows
 from schemas.record import POINT_ROWS
 
-STAGES = ("decode", *DETECTORS, "findings", "inventory", "records", "points", "finish")
+STAGES = ("decode", *DETECTORS, "findings", "across", "inventory", "records", "points", "finish")
 T = TypeVar("T")
 
 
@@ -50,6 +53,16 @@ def _known(path: Path) -> pa.Table:
     return baseline.collect(detectors)
 
 
+def _across() -> Across:
+    """The second stage as it learns: every pair is new once, as with a baseline it is known."""
+
+    def build(start_ns: int | None) -> detect.Loop:
+        detectors = detect.build(ACROSS, Learning(start_ns=start_ns, mode="learn"))
+        return detect.Loop(detectors, Findings(types_of(detectors)), marks_time=False)
+
+    return Across(Collector(), SecondStage(1, build))
+
+
 def staged(path: Path, folder: Path) -> dict[str, float]:
     """CPU seconds by stage of a run over the capture at `path`, all of whose traffic is in the baseline."""
     detectors = detect.build(DETECTORS, Learning())
@@ -62,7 +75,7 @@ def staged(path: Path, folder: Path) -> dict[str, float]:
 
 def _run(clock: Clock, path: Path, detectors: Iterable[Detector], folder: Path) -> None:
     detectors = list(detectors)
-    findings, inventory = Findings(types_of(detectors)), Inventory()
+    findings, inventory, across = Findings(types_of(detectors)), Inventory(), _across()
     records = RecordSink(folder, points="none", threads=1)
     rows, points = PointRows(), Dataset(folder / "points", POINT_ROWS, part_rows=1 << 40)
     source = batches(path)
@@ -75,9 +88,11 @@ def _run(clock: Clock, path: Path, detectors: Iterable[Detector], folder: Path) 
             findings.take()
 
         clock.timed("findings", merge)
+        clock.timed("across", across.on_batch, batch)
         clock.timed("inventory", inventory.add, batch)
         clock.timed("records", records.put, batch)
         clock.timed("points", lambda batch=batch: points.write(rows.all(batch), reused=True))
         del batch, merge
+    clock.timed("across", across.finish)
     clock.timed("finish", records.close)
     clock.timed("finish", points.close)

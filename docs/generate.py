@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from detectors.registry import DETECTORS, load
+from detectors.registry import REGISTERED, load
 from pipeline.decode.ports import INDUSTRIAL, OTHER
 from pipeline.decode.protocols import DECODERS
 from pipeline.names import protocol_text
@@ -142,7 +142,7 @@ def _prose(text: str) -> str:
 def findings_table() -> str:
     """What each detector can find, with the techniques of ATT&CK for ICS that it may be."""
     rows = []
-    for name in DETECTORS:
+    for name in REGISTERED:
         for kind in load(name).findings:  # type: ignore[attr-defined]
             techniques = ", ".join(f"{a.technique} {a.name}" for a in kind.attacks)
             rows.append((f"`{kind.uid}`", kind.title, techniques))

@@ -349,13 +349,11 @@ class LearnState(IntEnum):
 
 
 class Role(IntEnum):
-    """What an address does in a conversation."""
+    """What an address does in a conversation: a client asks, a server answers."""
 
     UNKNOWN = 0
     CLIENT = 1
-    """It asks."""
     SERVER = 2
-    """It answers."""
 
 
 class MarkKind(IntEnum):

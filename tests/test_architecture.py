@@ -21,7 +21,7 @@ import detectors
 import pipeline
 import schemas
 from detectors.jit import KERNEL_SOURCES
-from detectors.registry import DETECTORS, load
+from detectors.registry import REGISTERED, load
 from pipeline.config import load as load_config
 from pipeline.decode import layout
 from pipeline.decode.ports import INDUSTRIAL, port_table
@@ -136,25 +136,25 @@ def is_setter(function: ast.FunctionDef) -> bool:
 # --- registries
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", REGISTERED)
 def test_every_detector_is_found_by_its_name(name: str) -> None:
     found = load(name)
     assert found.name == name  # type: ignore[attr-defined]
     assert list(signature(found).parameters)[:1] == ["params"]
-    module = import_module(DETECTORS[name].partition(":")[0])
+    module = import_module(REGISTERED[name].partition(":")[0])
     assert callable(module.example)
     assert module.Params()
 
 
 def test_findings_have_codes_and_names_of_their_own() -> None:
-    types = [t for name in DETECTORS for t in load(name).findings]  # type: ignore[attr-defined]
+    types = [t for name in REGISTERED for t in load(name).findings]  # type: ignore[attr-defined]
     assert len({t.code for t in types}) == len(types)
     assert len({t.uid for t in types}) == len(types)
-    assert all(t.uid.split(".")[0] in DETECTORS for t in types)
+    assert all(t.uid.split(".")[0] in REGISTERED for t in types)
 
 
 def test_every_finding_names_its_technique() -> None:
-    for name in DETECTORS:
+    for name in REGISTERED:
         for kind in load(name).findings:  # type: ignore[attr-defined]
             assert kind.attacks, kind.uid
             for attack in kind.attacks:

@@ -24,12 +24,12 @@ GRANTS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ("TOPIC", "fieldtap.names", "WRITE"),
     ),
     "worker": (
-        ("TOPIC", "fieldtap.", "READ"),
-        ("TOPIC", "fieldtap.", "WRITE"),
-        ("GROUP", "fieldtap.", "READ"),
+        ("TOPIC", "fieldtap.*", "READ"),
+        ("TOPIC", "fieldtap.*", "WRITE"),
+        ("GROUP", "fieldtap-*", "READ"),
     ),
 }
-"""What each user may do with which names; one that ends in a dot stands for all names that begin so.  A sensor may
+"""What each user may do with which names; one that ends in a star stands for all names that begin so.  A sensor may
 write and never read: who takes its password learns nothing of the plant.  The user `admin` may do everything."""
 
 
@@ -130,8 +130,8 @@ class Security:
         bindings = [
             AclBinding(
                 ResourceType[kind],
-                name,
-                ResourcePatternType.PREFIXED if name.endswith(".") else ResourcePatternType.LITERAL,
+                name.rstrip("*"),
+                ResourcePatternType.PREFIXED if name.endswith("*") else ResourcePatternType.LITERAL,
                 f"User:{user}",
                 "*",
                 AclOperation[verb],

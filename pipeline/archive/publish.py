@@ -21,7 +21,6 @@ class ArchivePublisher:
     def __init__(
         self,
         store: Store,
-        run: str,
         stage: ArchiveStage,
         read: Callable[[int, int], Iterable[Message]],
         chain: Chain,
@@ -33,7 +32,7 @@ class ArchivePublisher:
             chain: of the partition; it holds the state before an epoch.
         """
         self._store = store
-        self._root = f"archive/run={run}"
+        self._root = f"archive/run={chain.place.run.removeprefix('archive.')}"
         self._stage = stage
         self._read = read
         self._chain = chain
@@ -42,7 +41,7 @@ class ArchivePublisher:
         """Create the files of `epoch`; those that stand already are the same."""
         files = self._stage.files(epoch.start) or self._again(epoch)
         for dataset, content in files.content.items():
-            name = f"{epoch.place.topic_id}+{epoch.place.partition:05d}+{epoch.start:020d}-{epoch.next:020d}.parquet"
+            name = f"{epoch.place.stem(epoch.start, epoch.next)}.parquet"
             self._store.create(f"{self._root}/{dataset}/date={files.day}/{name}", content)
 
     def _again(self, epoch: Epoch) -> Files:

@@ -17,7 +17,7 @@ from pipeline.marks import Marks
 from pipeline.store import Store
 from schemas.codes import MarkKind
 
-_NAME = re.compile(r"/(?P<topic>[^/+]+)\+(?P<partition>\d+)\+(?P<start>\d+)-(?P<next>\d+)\.parquet$")
+_NAME = re.compile(r"/part\+(?P<topic>[^/+]+)\+(?P<partition>\d+)\+(?P<start>\d+)-(?P<next>\d+)\.parquet$")
 _BATCH = 8_192
 
 

@@ -45,7 +45,7 @@ class Collector:
     def __init__(
         self, site: str = "", *, vlan_scope: bool = False, max_pairs: int = 1024, start_ns: int | None = None
     ) -> None:
-        self._site = site_hash(site)
+        self._site = np.int64(site_hash(site))
         self._scoped = vlan_scope
         self._limit = max_pairs
         self._graveness = np.ones(256, np.uint8)

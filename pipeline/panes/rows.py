@@ -97,7 +97,11 @@ _MADE = ("role", "client_ip", "device_ip")
 
 def rows_of(closed: Sequence[Closed]) -> Rows:
     """The rows of panes that closed, in canonical order: who asked whom, and who answered."""
-    held = np.concatenate(closed) if len(closed) > 1 else closed[0] if closed else np.zeros(0, OPEN)
+    held = np.empty(sum(map(len, closed)), OPEN)
+    at = 0
+    for pane in closed:  # np.concatenate would compare the fields of each with Python code
+        held[at : at + len(pane)] = pane
+        at += len(pane)
     found = join([_asked(held), _answered(held)])
     return take(found, order(found))
 
@@ -118,8 +122,10 @@ def _answered(held: Closed) -> Rows:
     """A row for each device that answered in a pane: the first of its rows with answers, and all answers."""
     spoke = held[held["answers"] > 0]
     spoke = spoke[np.lexsort([spoke[name] for name in _FIRST])]
-    group = spoke[["device", "pane", "era"]]
-    first = np.flatnonzero(np.append(True, group[1:] != group[:-1])[: len(spoke)])
+    new = np.zeros(max(len(spoke) - 1, 0), np.bool_)
+    for name in ("device", "pane", "era"):
+        new |= spoke[name][1:] != spoke[name][:-1]
+    first = np.flatnonzero(np.append(True, new)[: len(spoke)])
     found = _asked(spoke[first])
     for name in ("answers", "errors"):
         totals = np.add.reduceat(spoke[name].astype(np.int64), first) if len(first) else np.zeros(0, np.int64)

@@ -57,7 +57,7 @@ class Across:
         loop = self.stage.loop
         if loop is not None:
             rows += [("detect", counter, d.name, n) for d in loop.detectors for counter, n in d.counters().items()]
-            rows += [("findings", counter, "", n) for counter, n in sorted(loop.findings.counters().items())]
+            rows += [("findings", counter, "across", n) for counter, n in sorted(loop.findings.counters().items())]
         return rows
 
     def _judge(self) -> None:

@@ -17,44 +17,17 @@ import pyarrow as pa
 
 from pipeline.panes import rows as panes
 from pipeline.panes.rows import NO_PANE, Reached, Rows
+from pipeline.transport.message import MOST_VALUE_BYTES, TIME_BOUND, Newer, Poison
 from schemas.codes import BUCKETS, Role
 from schemas.pane import PANE_COLUMNS, PANE_NS, VERSION
 
 FORMAT = 1
 """Version of the header."""
-MOST_VALUE_BYTES = 900_000
-"""Bytes of a value at most."""
-TIME_BOUND = (1 << 62) + (1 << 50)
-"""Times lie within plus and minus this, in nanoseconds."""
 
 _MAGIC = b"FTPN"
 _HEADER = struct.Struct("<4sHHHHIIqqIqqBxxx")
 _CRC = struct.Struct("<I")
 _LAST, _ENDED = 1, 2
-
-
-class Poison(Exception):  # noqa: N818  it is the message that is poison
-    """A message that is none of ours or is damaged.
-
-    Attributes:
-        reason: what is wrong, one of a small number of texts: fit to be counted by.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class Newer(Exception):  # noqa: N818  it is no error: the reader is to be renewed
-    """A message of a format or schema that this code is too old for.
-
-    Attributes:
-        version: of the format or schema.
-    """
-
-    def __init__(self, version: int) -> None:
-        super().__init__(f"written as version {version}")
-        self.version = version
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +168,9 @@ def _check(rows: Rows, reached: Reached, partition: int, partitions: int) -> Non
         return
     if (panes.buckets_of(rows["client"]) % partitions != partition).any():
         raise Poison("rows: of another partition")
-    if (rows["pane"] % PANE_NS != 0).any() or (abs(rows["pane"]) > TIME_BOUND).any():
+    if (rows["pane"] % PANE_NS != 0).any():
         raise Poison("rows: no such pane")
-    if (rows["ts"] < -TIME_BOUND).any() or (rows["ts"] > TIME_BOUND).any():
+    if any((rows[name] < -TIME_BOUND).any() or (rows[name] > TIME_BOUND).any() for name in ("pane", "ts")):
         raise Poison("rows: a time out of bounds")
     if not np.isin(rows["role"], (Role.CLIENT, Role.SERVER)).all():
         raise Poison("rows: no such role")

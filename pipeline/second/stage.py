@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from pipeline.detect import Loop
 from pipeline.owner import Frozen, Message
 from pipeline.second import Admission, SecondStage
-from pipeline.second.message import Newer, Poison, bucket_parts, decode
+from pipeline.second.message import bucket_parts, decode
 from pipeline.stage import Refused
+from pipeline.transport.message import Newer, Poison
 from schemas.alert import ALERT
 
 

@@ -82,6 +82,8 @@ class Batcher:
         if not len(batch):
             return
         marks = self._seconds.of(batch.ts)
+        if self._last_ts is None:
+            marks = ((0, Mark(MarkKind.START, int(batch.ts[0]), self._shard)), *marks)
         start = 0
         for at in [*self._steps_of(batch), len(batch)]:
             if at > start:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from time import monotonic
 from typing import Any
 
 from pipeline.errors import FieldtapError
+from pipeline.transport.settings import ClientSettings, connect
 
 HEADER = "fieldtap"
 """Name of the one header of a message."""
@@ -34,7 +35,7 @@ class LogMessage:
                 self.header = content
 
 
-def read(client: Mapping[str, Any], topic: str, partition: int, start: int, stop: int) -> Iterator[LogMessage]:
+def read(client: ClientSettings, topic: str, partition: int, start: int, stop: int) -> Iterator[LogMessage]:
     """Messages [start, stop) of a partition, in order.
 
     Args:
@@ -45,7 +46,7 @@ def read(client: Mapping[str, Any], topic: str, partition: int, start: int, stop
     """
     from confluent_kafka import Consumer, TopicPartition
 
-    consumer = Consumer({**client, "auto.offset.reset": "error", "enable.auto.commit": False})
+    consumer = connect(Consumer, client)
     try:
         consumer.assign([TopicPartition(topic, partition, start)])
         at, heard = start, monotonic()

@@ -16,7 +16,7 @@ from pipeline.stage import RecordStage
 from pipeline.store import Store, open_store, probe
 from pipeline.transport import topics as names
 from pipeline.transport.log import read
-from pipeline.transport.settings import connect
+from pipeline.transport.settings import ClientSettings, connect
 from pipeline.worker.held import Held, Judging
 from pipeline.worker.loop import Partition, Worker
 from pipeline.worker.outbox import Outbox
@@ -66,6 +66,17 @@ def describe(bootstrap: str, config: Config, name: str) -> TopicInfo:
     return TopicInfo(topic, f"{high:016x}{low:016x}", len(found.partitions))
 
 
+_READING: dict[str, str | int | float | bool] = {
+    "check.crcs": True,
+    "fetch.queue.backoff.ms": 20,
+    "queued.max.messages.kbytes": 131_072,
+}
+"""What a client that reads large messages does well to have; `[kafka.consumer]` goes before it.
+
+With its own default the client waits a second when its queue was full, and never looks at checksums.
+"""
+
+
 class Deployment:
     """Where a run reads, and where it writes; the same for every worker."""
 
@@ -84,23 +95,24 @@ class Deployment:
         probe(self.store)
         self.records = describe(bootstrap, self.config, names.RECORDS)
 
+    def panes(self) -> TopicInfo:
+        """The topic of the second stage."""
+        return describe(self.bootstrap, self.config, names.PANES)
+
     def chain(self, topic: TopicInfo, partition: int) -> Chain:
         """The chain of a partition."""
         return Chain(self.store, Place(self.settings.run, topic.id, partition))
 
-    def consumer(self) -> dict[str, Any]:
+    def consumer(self) -> ClientSettings:
         """Settings of the client that reads."""
         kafka, own = self.config.kafka, self.settings
-        client = {
-            "check.crcs": True,
-            "fetch.queue.backoff.ms": 20,
-            "queued.max.messages.kbytes": 131_072,
-            **kafka.client(self.bootstrap, "consumer"),
-            "group.id": kafka.topic(f"{own.group}.{own.run}"),
-            "group.protocol": own.protocol,
-        }
+        client = kafka.client(self.bootstrap, "consumer")
+        for key, value in _READING.items():
+            client.setdefault(key, value)
+        client["group.id"] = kafka.topic(f"{own.group}.{own.run}")
+        client["group.protocol"] = own.protocol
         if own.protocol == "classic":
-            client.setdefault("partition.assignment.strategy", "cooperative-sticky")
+            client["partition.assignment.strategy"] = "cooperative-sticky"
         return client
 
     def outbox(self) -> Outbox:
@@ -122,7 +134,7 @@ class Deployment:
 
             from pipeline.store import StoreUnclear
 
-            consumer = Consumer(self.consumer())
+            consumer = connect(Consumer, self.consumer())
             try:
                 low, high = consumer.get_watermark_offsets(TopicPartition(topic.name, partition), timeout=10)
             except (KafkaException, TypeError) as error:
@@ -156,7 +168,7 @@ class Detection:
     def __init__(self, deployment: Deployment, outbox: Outbox) -> None:
         self._deployment = deployment
         self._outbox = outbox
-        self._panes = describe(deployment.bootstrap, deployment.config, names.PANES)
+        self._panes = deployment.panes()
         self.topics = [deployment.records, self._panes]
 
     def hold(self, partition: Partition, pool: ThreadPoolExecutor, check: Callable[[int], None]) -> Held:
@@ -222,7 +234,7 @@ class Keeping:
         def log(start: int, stop: int) -> Iterator[Any]:
             return read(place.consumer(), place.records.name, number, start, stop)
 
-        publisher = ArchivePublisher(place.store, place.settings.run, stage, log, chain)
+        publisher = ArchivePublisher(place.store, stage, log, chain)
         owner = Owner(
             chain,
             stage,

@@ -6,7 +6,7 @@ committed for tools that show lag, and never read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from time import monotonic
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import FieldtapError
 from pipeline.transport.log import LogMessage
+from pipeline.transport.settings import ClientSettings, connect
 from pipeline.worker.held import Held, LogTruncated, State
 from pipeline.worker.outbox import Outbox
 
@@ -38,7 +39,7 @@ class Worker:
 
     def __init__(
         self,
-        client: Mapping[str, Any],
+        client: ClientSettings,
         topics: Sequence[str],
         hold: Callable[[Partition, ThreadPoolExecutor, Callable[[int], None]], Held],
         outbox: Outbox,
@@ -68,7 +69,7 @@ class Worker:
         self._problem: BaseException | None = None
         self.held: dict[Partition, Held] = {}
         self.counts = dict.fromkeys(("messages", "rebalances", "taken", "retried", "sought"), 0)
-        self._consumer: Consumer = Consumer(dict(client))
+        self._consumer = connect(Consumer, client)
         self._consumer.subscribe(list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
 
     def run(self, stop: Callable[[], bool], over: Callable[[], bool]) -> None:

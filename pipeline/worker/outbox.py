@@ -13,6 +13,7 @@ import pyarrow as pa
 from pipeline.stage import Refused
 from pipeline.store import StoreUnclear
 from pipeline.transport.log import HEADER
+from pipeline.transport.settings import ClientSettings, connect
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError
@@ -30,7 +31,7 @@ class Outbox:
         failed: messages to the live topic that did not arrive.
     """
 
-    def __init__(self, client: Mapping[str, Any], topics: Mapping[str, str]) -> None:
+    def __init__(self, client: ClientSettings, topics: Mapping[str, str]) -> None:
         """A producer.
 
         Args:
@@ -39,7 +40,9 @@ class Outbox:
         """
         from confluent_kafka import Producer
 
-        self._producer = Producer({**client, "message.timeout.ms": 0})
+        settings = ClientSettings(client)
+        settings["message.timeout.ms"] = 0
+        self._producer = connect(Producer, settings)
         self._topics = topics
         self._lock = threading.Lock()
         self._waiting: dict[tuple[str, int], int] = {}
@@ -121,13 +124,17 @@ class Outbox:
 
 def rows_as_json(table: pa.Table) -> list[tuple[bytes, bytes]]:
     """(id, JSON object) of every row of ALERT; times as nanoseconds since the epoch, ids as text."""
-    plain = table.cast(pa.schema([_plain(f) for f in table.schema]))
     found = []
-    for row in plain.to_pylist():
+    for row in without_times(table).to_pylist():
         uid = f"{row['finding_info_uid']:016x}"
         row.update(finding_info_uid=uid, parent_uid=f"{row['parent_uid']:016x}", device=f"{row['device']:016x}")
         found.append((uid.encode(), json.dumps(_finite(row), separators=(",", ":")).encode()))
     return found
+
+
+def without_times(table: pa.Table) -> pa.Table:
+    """The table with times as int64 ns: Python's own know no nanoseconds."""
+    return table.cast(pa.schema([_plain(f) for f in table.schema]))
 
 
 def _plain(field: pa.Field) -> pa.Field:

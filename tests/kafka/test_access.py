@@ -11,13 +11,15 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Pro
 
 from infra.kafka.broker import Cluster
 from pipeline.cli import app
+from pipeline.cli.workers import ARCHIVE_GROUP
 from pipeline.config import load
 from pipeline.errors import TransportError
 from pipeline.transport import topics
 from pipeline.transport.settings import ClientSettings, KafkaSettings, connect
 from pipeline.transport.topics import Topics
+from pipeline.worker.settings import WorkerSettings
 
-GROUP = "fieldtap.read"
+GROUPS = (WorkerSettings().group, ARCHIVE_GROUP)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +54,7 @@ def write(secured: Cluster, user: str, topic: str) -> str | None:
 
 def reader(secured: Cluster, user: str) -> Consumer:
     given = kafka(secured, user).client(secured.bootstrap, "consumer")
-    return connect(Consumer, ClientSettings({**given, "group.id": GROUP, "auto.offset.reset": "earliest"}))
+    return connect(Consumer, ClientSettings({**given, "group.id": GROUPS[0], "auto.offset.reset": "earliest"}))
 
 
 def first(consumer: Consumer, beside: str = "") -> bytes | str | None:
@@ -81,12 +83,12 @@ def test_a_sensor_may_not_read_what_it_wrote(secured: Cluster) -> None:
         assert first(consumer, beside="GROUP_AUTHORIZATION_FAILED") == found
 
 
-@pytest.mark.parametrize("protocol", ["classic", "consumer"])
-def test_a_sensor_may_not_join_a_group(secured: Cluster, protocol: str) -> None:
+@pytest.mark.parametrize(("group", "protocol"), [(GROUPS[0], "classic"), (GROUPS[1], "consumer")])
+def test_a_sensor_may_not_join_a_group(secured: Cluster, group: str, protocol: str) -> None:
     assert write(secured, "sensor", topics.RECORDS) is None
     for user, found in (("sensor", "GROUP_AUTHORIZATION_FAILED"), ("worker", b"seen")):
         given = kafka(secured, user).client(secured.bootstrap, "consumer")
-        own = {"group.id": f"{GROUP}.{protocol}", "auto.offset.reset": "earliest", "group.protocol": protocol}
+        own = {"group.id": f"{group}.{protocol}", "auto.offset.reset": "earliest", "group.protocol": protocol}
         consumer = connect(Consumer, ClientSettings({**given, **own}))
         consumer.subscribe([topics.RECORDS])
         assert first(consumer) == found

@@ -31,6 +31,9 @@ def expected(paths: list[Path], partitions: int) -> list[list[object]]:
 def _expected(paths: tuple[Path, ...], partitions: int) -> list[list[object]]:
     seconds, found, last = Seconds(), [[] for _ in range(partitions)], 0  # type: ignore[var-annotated]
     for batch in batches(list(paths)):
+        if not last:
+            for stream in found:
+                stream.append(Mark(MarkKind.START, int(batch.ts[0])))
         marks = dict.fromkeys(range(len(batch) + 1), ())
         for row, mark in seconds.of(batch.ts):
             marks[row] = (*marks[row], mark)  # type: ignore[assignment]

@@ -223,7 +223,7 @@ def test_keys_reach_the_client_of_their_side(broker: str, fresh_topic: Any, topi
 
 def test_a_topic_of_another_is_not_ours(broker: str, config: Path, topic_prefix: str) -> None:
     admin = AdminClient({"bootstrap.servers": broker, "log_level": 0})
-    other = NewTopic("x" + topic_prefix + topics.RECORDS, 3)
+    other = NewTopic(f"{topic_prefix}x.{topics.RECORDS}", 3)
     admin.create_topics([other])[other.topic].result(30)
     assert (
         "is missing" in lines(fieldtap("check", "--kafka", broker, "--config", config))[topic_prefix + topics.RECORDS]

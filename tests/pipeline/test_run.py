@@ -74,7 +74,7 @@ def test_the_report_says_what_was_written(plant: Path, tmp_path: Path, config: C
     assert sum(report.findings.values()) > 0
     assert (report.interrupted, report.kept, report.problems, report.ignored) == (False, True, [], [])
     assert counters(report)["sink", "rows", "points"] == report.points
-    evidence = counters(report)["findings", "evidence", ""]
+    evidence = sum(counters(report)["findings", "evidence", stage] for stage in ("", "across"))
     last = found["alerts"].group_by("finding_info_uid", maintain_order=True).last()
     assert last["count"].sum() == evidence
 

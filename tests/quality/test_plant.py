@@ -78,6 +78,7 @@ EXPECTED: dict[str, Sequence[Told]] = {
     "scan": [
         *(Told(STRANGER, MEDIUM, name, attacker=True, count=40) for name in ("PLC-1", "PLC-2", "PLC-3", "GW-4")),
         Told(("function.dangerous",), HIGH, "PLC-1", attacker=True),
+        Told(("scan.sweep",), HIGH, text="reached 4 devices within ten minutes", attacker=True),
     ],
     "forged_response": [
         Told(("peer.device_mac",), HIGH, "PLC-1"),
@@ -139,9 +140,21 @@ def test_every_attack_is_told_for_what_it_is_and_nothing_else_is(seed: int, base
     assert len(rows) <= MOST_FINDINGS
     assert sum(r["parent_uid"] == 0 for r in rows) <= MOST_LINES
     (scan,) = (a for a in attacks if a["name"] == "scan")
-    lines = [r["device_name"] for r in rows if r["client_ip"] == scan["attacker_ip"] and not r["parent_uid"]]
+    scanned = [r for r in rows if r["client_ip"] == scan["attacker_ip"] and not r["parent_uid"]]
+    lines = [r["device_name"] for r in scanned if not r["analytic_uid"].startswith("scan.")]
     assert sorted(lines) == sorted(set(lines))
     assert len(lines) == 4
+    across = [r for r in rows if r["analytic_uid"].split(".")[0] in ("scan", "role")]
+    assert [(r["analytic_uid"], r["client_ip"]) for r in across] == [("scan.sweep", scan["attacker_ip"])]
+    (sweep,) = across
+    assert {e["packet"] for e in sweep["evidences"]} <= _packets(tmp_path / "out", scan["attacker_ip"])
+
+
+def _packets(out: Path, address: str) -> set[int]:
+    """The packets of records that a host sent."""
+    packed = bytes(10) + b"\xff\xff" + bytes(int(part) for part in address.split("."))
+    records = pl.read_parquet(out / "records" / "*.parquet", columns=["src_ip", "packet"])
+    return set(records.filter(pl.col("src_ip") == packed)["packet"])
 
 
 def test_a_clean_half_hour_is_silent(baseline: Baseline, tmp_path: Path) -> None:

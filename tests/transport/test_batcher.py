@@ -72,7 +72,7 @@ def test_messages_follow_on_each_other(tmp_path: Path) -> None:
     assert [h.previous_seq for h in found.headers[1:]] == [h.last_seq for h in found.headers[:-1]]
     assert found.headers[0].previous_seq == 0
     assert {(h.shard, h.boot) for h in found.headers} == {(2, 5)}
-    assert found.marks == [Mark(MarkKind.END, int(whole.ts[-1]), 2)]
+    assert found.marks == [Mark(MarkKind.START, START, 2), Mark(MarkKind.END, int(whole.ts[-1]), 2)]
     assert all(h.raw <= 16 << 10 or h.count == 1 for h in found.headers)
 
 
@@ -100,7 +100,7 @@ def test_marks_of_every_second_go_to_every_partition(tmp_path: Path) -> None:
     assert times == [START + second * 1_000_000_000 for second in range(1, 13)]
     assert all(one.marks == found[0].marks for one in found)
     assert [len(one.seqs) for one in found] == [50, 0, 0, 0]
-    assert found[0].sequence.index(found[0].marks[0]) == 4
+    assert found[0].sequence.index(found[0].marks[1]) == 5
 
 
 def test_slow_traffic_with_more_marks_than_records_fits_into_messages(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_slow_traffic_with_more_marks_than_records_fits_into_messages(tmp_path: 
             batcher.add(stream(8192, first=1 + 8192 * k, start=START + 8192 * k * 10**9, step_ns=10**9))
         batcher.end()
         found = taken(spool, 2)
-    assert [len(one.marks) for one in found] == [3 * 8192] * 2
+    assert [len(one.marks) for one in found] == [1 + 3 * 8192] * 2
 
 
 @pytest.mark.parametrize("step", [HOUR_NS + 10**9, -HOUR_NS - 10**9, (1 << 62) - START, -(1 << 62) - START])
@@ -178,7 +178,7 @@ def test_what_is_too_large_for_one_message_becomes_several(tmp_path: Path) -> No
     assert differences(joined(found.batches), whole) == []
     assert len(found.headers) > 2
     assert len([mark for mark in found.marks if mark.kind is MarkKind.TIME]) == 9
-    assert found.sequence.index(found.marks[0]) == 3
+    assert found.sequence.index(found.marks[1]) == 4
 
 
 def test_a_record_too_large_for_any_message_is_dropped_and_told(tmp_path: Path) -> None:
@@ -193,8 +193,12 @@ def test_a_record_too_large_for_any_message_is_dropped_and_told(tmp_path: Path) 
         dropped = [(reason, n) for _, counter, reason, n in spool.health() if counter == "dropped"]
     assert found.seqs == [1, 3]
     assert dropped == [(TOO_LARGE, 1)]
-    assert [(mark.kind, mark.count) for mark in found.marks] == [(MarkKind.GAP, 1), (MarkKind.END, 0)]
-    assert '"reason": "larger than a message"' in found.marks[0].text
+    assert [(mark.kind, mark.count) for mark in found.marks] == [
+        (MarkKind.START, 0),
+        (MarkKind.GAP, 1),
+        (MarkKind.END, 0),
+    ]
+    assert '"reason": "larger than a message"' in found.marks[1].text
 
 
 def test_golden_captures_arrive_whole(tmp_path: Path) -> None:

@@ -1,0 +1,366 @@
+"""The second stage: the same findings and state for any number of sources and targets and any order of arrival."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detectors.base import State
+from detectors.columns import Columns
+from pipeline.findings import fold
+from pipeline.panes import Collector, Reached, rows_of
+from pipeline.panes import rows as panes
+from pipeline.second import Admission, SecondStage
+from pipeline.second.local import Across
+from pipeline.second.message import MOST_ROWS, PaneMessage, decode, encode, messages, split
+from pipeline.transport.message import Newer, Poison
+from schemas.codes import BUCKETS
+from schemas.pane import PANE_NS
+from tests.pipeline.pane_streams import (
+    Sent,
+    busy,
+    by_bucket,
+    deliver,
+    exchange,
+    findings,
+    judging,
+    numbered,
+    part_of,
+    sent,
+    shuffled,
+    stages,
+    stretches,
+)
+from tests.pipeline.scripted import T0, plain
+
+
+def assert_same(one: dict[int, State], other: dict[int, State]) -> None:
+    assert one.keys() == other.keys()
+    for bucket, state in one.items():
+        assert state.keys() == other[bucket].keys()
+        for name, array in state.items():
+            np.testing.assert_array_equal(array, other[bucket][name], err_msg=f"{bucket} {name}")
+
+
+def logs_of(stream: Columns, sources: int, targets: int, size: int = 50) -> list[list[list[Sent]]]:
+    """What each source sends to each target: by target, by source."""
+    whole = stretches(stream, (size,))
+    sends = [sent(part_of(whole, p, sources), p, targets) for p in range(sources)]
+    return [[[m for m in log if m[0] == target] for log in sends] for target in range(targets)]
+
+
+@pytest.fixture(scope="module")
+def stream() -> Columns:
+    return busy(5)
+
+
+@pytest.fixture(scope="module")
+def reference(stream: Columns) -> tuple[list[dict[str, Any]], dict[int, State]]:
+    """Findings and state of one source, one target, panes handed over as they close."""
+    (stage,) = stages(1, 1)
+    collector = Collector()
+    for batch, marks in stretches(stream, (64,)):
+        stage.add(0, rows_of(collector.on_stretch(batch, marks)), collector.reached)
+    stage.add(0, rows_of(collector.finish()), collector.reached, ended=True)
+    return plain(fold(findings([stage]))), by_bucket([stage])
+
+
+def test_the_stream_has_something_of_everything(reference: tuple[list[dict[str, Any]], dict[int, State]]) -> None:
+    uids = {row["analytic_uid"] for row in reference[0]}
+    assert uids >= {"scan.sweep", "scan.writes", "role.device_asks", "role.client_answers"}
+    assert len(reference[1]) > 8
+
+
+@pytest.mark.parametrize("targets", [1, 2, 3])
+@pytest.mark.parametrize("sources", [1, 2, 4])
+def test_any_spread_and_any_order_of_arrival_find_the_same(
+    stream: Columns, reference: tuple[list[dict[str, Any]], dict[int, State]], sources: int, targets: int
+) -> None:
+    logs = logs_of(stream, sources, targets)
+    for seed in range(3):
+        made = stages(sources, targets)
+        for target, stage in enumerate(made):
+            deliver(stage, shuffled(logs[target], seed), sources, targets)
+        assert all(stage.ended for stage in made)
+        assert plain(fold(findings(made))) == reference[0]
+        assert_same(by_bucket(made), reference[1])
+
+
+def test_one_source_after_the_other_finds_the_same(
+    stream: Columns, reference: tuple[list[dict[str, Any]], dict[int, State]]
+) -> None:
+    """A partition that is an hour behind changes nothing but when."""
+    (logs,) = logs_of(stream, 4, 1)
+    (stage,) = stages(4, 1)
+    deliver(stage, [m for log in reversed(logs) for m in log], 4, 1)
+    assert plain(fold(findings([stage]))) == reference[0]
+
+
+def test_state_does_not_depend_on_the_order_of_arrival_while_some_are_behind(stream: Columns) -> None:
+    (logs,) = logs_of(stream, 4, 1)
+    cut = [log[: 2 + 7 * source] for source, log in enumerate(logs)]
+    found = []
+    for seed in range(3):
+        (stage,) = stages(4, 1)
+        deliver(stage, shuffled(cut, seed), 4, 1)
+        assert stage.counters()["waiting"] > 0
+        found.append(stage.snapshot(np.arange(BUCKETS)))
+    for other in found[1:]:
+        assert found[0].keys() == other.keys()
+        for name, array in found[0].items():
+            np.testing.assert_array_equal(array, other[name], err_msg=name)
+
+
+def test_restored_anywhere_it_goes_on_alike(
+    stream: Columns, reference: tuple[list[dict[str, Any]], dict[int, State]]
+) -> None:
+    (logs,) = logs_of(stream, 2, 1)
+    (running,) = stages(2, 1)
+    tables = []
+    for i, message in enumerate(shuffled(logs, 1)):
+        deliver(running, [message], 2, 1)
+        if i % 5:
+            continue
+        tables.append(running.take())
+        state = running.snapshot(np.arange(BUCKETS))
+        (again,) = stages(2, 1)
+        for half in (0, 1):
+            again.restore(running.snapshot(np.arange(BUCKETS)[half::2]))
+        held = again.snapshot(np.arange(BUCKETS))
+        assert held.keys() == state.keys()
+        for name, array in state.items():
+            np.testing.assert_array_equal(array, held[name], err_msg=name)
+        running = again
+    tables.append(running.take())
+    assert plain(fold(pa.concat_tables(tables))) == reference[0]
+    assert_same(by_bucket([running]), reference[1])
+
+
+def test_state_of_another_number_of_sources_is_refused() -> None:
+    (stage,) = stages(2, 1)
+    with pytest.raises(ValueError, match="state of 2 sources, here are 3"):
+        stages(3, 1)[0].restore(stage.snapshot(np.arange(BUCKETS)))
+
+
+def test_messages_that_come_again_are_dropped_and_missing_ones_are_an_alarm(
+    stream: Columns, reference: tuple[list[dict[str, Any]], dict[int, State]]
+) -> None:
+    (log,) = logs_of(stream, 1, 1)[0]
+    (stage,) = stages(1, 1)
+    for i, message in enumerate(log):
+        deliver(stage, [message, *log[max(0, i - 3) : i + 1]], 1, 1)
+    assert plain(fold(findings([stage]))) == reference[0]
+    assert stage.counters()["duplicates"] == sum(min(i, 3) + 1 for i in range(len(log)))
+    assert stage.counters()["missing"] == 0
+    (stage,) = stages(1, 1)
+    deliver(stage, [*log[:4], *log[6:]], 1, 1)
+    assert stage.counters()["missing"] == 1
+
+
+def test_an_epoch_of_several_messages_is_past_with_its_last_one(stream: Columns) -> None:
+    rows = panes.join([rows_of(Collector().finish()), _many(2 * MOST_ROWS + 5)])
+    table = panes.to_table(rows, Reached(0, T0 + 10 * PANE_NS, T0))
+    made = messages(table, 1, source=0, start=4, next=9)
+    assert [decode(h, v, sources=1, partition=0, partitions=1).last for _, h, v in made] == [False, False, True]
+    assert all(len(value) <= 900_000 for _, _, value in made)
+    assert messages(table, 1, source=0, start=4, next=9) == made
+    (stage,) = stages(1, 1)
+    deliver(stage, made[:2], 1, 1)
+    assert stage.counters()["waiting"] == 2 * MOST_ROWS
+    deliver(stage, made[2:], 1, 1)
+    assert stage.counters()["waiting"] == 0
+    assert stage.admit(decode(*made[0][1:], sources=1, partition=0, partitions=1)) is Admission.DUPLICATE
+
+
+def _many(n: int) -> panes.Rows:
+    collector = Collector(max_pairs=1 << 20)
+    collector.on_stretch(numbered([r for i in range(n) for r in exchange(0, i, 7, answered=False)]), ())
+    return rows_of(collector.finish())
+
+
+@pytest.mark.parametrize("targets", [1, 2, 3, 7])
+def test_every_target_gets_a_message_and_only_its_own_rows(targets: int) -> None:
+    table = panes.to_table(_many(40), Reached(0, T0 + PANE_NS, T0))
+    parts = split(table, targets)
+    assert len(parts) == targets
+    assert all(len(part) == 1 for part in parts)
+    assert sum(panes.count(part[0]) for part in parts) == 40
+    empty = panes.to_table(panes.empty(), Reached(0, T0, T0))
+    assert [target for target, _, _ in messages(empty, targets, source=0, start=0, next=1)] == list(range(targets))
+
+
+def test_a_flood_of_rows_that_wait_is_bounded(stream: Columns) -> None:
+    """One source never comes: the oldest panes are judged without it, and it is said."""
+    (logs,) = logs_of(stream, 2, 1)
+    (stage,) = stages(2, 1, max_waiting=200)
+    (free,) = stages(2, 1)
+    most = 0
+    for message in logs[0]:
+        deliver(stage, [message], 2, 1)
+        deliver(free, [message], 2, 1)
+        most = max(most, stage.counters()["waiting"])
+    assert most <= 200 < free.counters()["waiting"]
+    assert stage.counters()["forced"] > 0
+    assert stage.counters()["late"] == 0
+    deliver(stage, logs[1], 2, 1)
+    assert stage.counters()["late"] > 0
+    assert stage.counters()["waiting"] == 0
+
+
+def test_a_run_over_captures_finds_the_same(
+    stream: Columns, reference: tuple[list[dict[str, Any]], dict[int, State]]
+) -> None:
+    class Keeping:
+        def __init__(self) -> None:
+            self.tables: list[pa.Table] = []
+
+        def on_batch(self, batch: Columns) -> None:
+            raise AssertionError("records are not handed on")
+
+        def on_findings(self, rows: pa.Table) -> None:
+            self.tables.append(rows)
+
+    kept = Keeping()
+    start = int(stream.ts[0])
+    across = Across(Collector(start_ns=start), SecondStage(1, judging), [kept])
+    for at in range(0, len(stream), 100):
+        across.on_batch(stream.slice(at, min(at + 100, len(stream))))
+    across.finish()
+    assert plain(fold(pa.concat_tables(kept.tables))) == reference[0]
+    assert ("detect", "keys", "scan") in {row[:3] for row in across.health()}
+
+
+# --- messages of others
+
+
+def message(**more: Any) -> PaneMessage:
+    rows = _many(30)
+    place = Reached(int(rows["era"][0]), int(rows["pane"][0]) + PANE_NS, T0)
+    given: dict[str, Any] = {
+        "source": 0,
+        "start": 5,
+        "next": 9,
+        "number": 0,
+        "last": True,
+        "ended": False,
+        "reached": place,
+        "rows": rows,
+    }
+    return PaneMessage(**given | more)
+
+
+def changed(**columns: Any) -> PaneMessage:
+    """A message whose rows have other values in some column."""
+    made = message()
+    rows = {name: a.copy() for name, a in made.rows.items()}
+    for name, value in columns.items():
+        rows[name][-1] = value
+    return message(rows=rows)
+
+
+def read(header: bytes | None, value: bytes | None, sources: int = 2) -> PaneMessage:
+    return decode(header, value, sources=sources, partition=0, partitions=1)
+
+
+def test_a_message_comes_back_as_it_was() -> None:
+    made = message(ended=True, number=3, last=False)
+    back = read(*encode(made))
+    assert (back.source, back.start, back.next, back.number, back.last, back.ended, back.reached) == (
+        0, 5, 9, 3, False, True, made.reached,
+    )  # fmt: skip
+    for name, column in made.rows.items():
+        np.testing.assert_array_equal(back.rows[name], column, err_msg=name)
+        assert not back.rows[name].flags.writeable
+
+
+WRONG: list[tuple[PaneMessage, str]] = [
+    (message(source=2), "header: a number out of bounds"),
+    (message(start=9, next=5), "header: a number out of bounds"),
+    (message(start=-1), "header: a number out of bounds"),
+    (message(reached=Reached(9, T0 + 1, T0)), "header: a number out of bounds"),
+    (message(reached=Reached(9, T0, (1 << 63) - 1)), "header: a number out of bounds"),
+    (message(reached=Reached(0, T0 - PANE_NS, T0)), "rows: of a pane that is still open"),
+    (changed(role=0), "rows: no such role"),
+    (changed(role=9), "rows: no such role"),
+    (changed(pane=T0 + 5), "rows: no such pane"),
+    (changed(pane=T0 - 50 * PANE_NS), "rows: out of order"),
+    (changed(era=9), "rows: of a pane that is still open"),
+    (changed(ts=(1 << 63) - 1), "rows: a time out of bounds"),
+    (changed(ts=-(1 << 63)), "rows: a time out of bounds"),
+    (message(rows=_many(MOST_ROWS + 1)), "value: of another length"),
+]
+
+
+@pytest.mark.parametrize(("made", "reason"), WRONG, ids=[f"{i}-{r}" for i, (_, r) in enumerate(WRONG)])
+def test_what_no_collector_sends_is_refused(made: PaneMessage, reason: str) -> None:
+    with pytest.raises(Poison) as refused:
+        read(*encode(made))
+    assert refused.value.reason == reason
+
+
+def test_rows_of_another_partition_are_refused() -> None:
+    with pytest.raises(Poison, match="rows: of another partition"):
+        decode(*encode(message()), sources=1, partition=1, partitions=2)
+
+
+def test_what_is_newer_is_told_from_what_is_damaged() -> None:
+    header, value = encode(message())
+    with pytest.raises(Newer):
+        read(header[:4] + (2).to_bytes(2, "little") + header[6:], value)
+    for wrong in (None, b"", b"FTPN", header[:-1], header + b"\0", b"FTAP" + header[4:]):
+        with pytest.raises(Poison):
+            read(wrong, value)
+    for wrong in (None, b"", value[:-1], value + b"\0"):
+        with pytest.raises(Poison):
+            read(header, wrong)
+
+
+@given(seed=st.integers(0, 1 << 32))
+@settings(max_examples=200, deadline=None)
+def test_bytes_that_were_changed_are_poison(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    header, value = (bytearray(part) for part in encode(message()))
+    for part in (header, value) if random.random() < 0.5 else (header,):
+        for at in random.integers(0, len(part), int(random.integers(1, 4))):
+            part[at] ^= 1 << int(random.integers(0, 8))
+    if (bytes(header), bytes(value)) == encode(message()):
+        return
+    with pytest.raises((Poison, Newer)):
+        read(bytes(header), bytes(value))
+
+
+@given(seed=st.integers(0, 1 << 32))
+@settings(max_examples=60, deadline=None)
+def test_rows_of_any_numbers_with_a_true_checksum_do_no_harm(seed: int) -> None:
+    """Somebody who can write to the topic knows how to make a checksum."""
+    random = np.random.default_rng(seed)
+    made = message(reached=Reached(1 << 30, T0, T0))
+    rows = {}
+    for name, column in made.rows.items():
+        noise = np.frombuffer(random.bytes(column.nbytes), column.dtype).reshape(column.shape)
+        rows[name] = np.where(random.random(column.shape) < 0.5, noise, column).astype(column.dtype)
+    rows["era"] = np.sort(rows["era"] % np.uint32(1 << 30))
+    rows["pane"] = np.sort(np.clip(rows["pane"], -(1 << 61), 1 << 61) // PANE_NS * PANE_NS)
+    rows["era"][:] = rows["era"][0]
+    rows["ts"] = np.clip(rows["ts"], -(1 << 62), 1 << 62)
+    rows["role"] = (rows["role"] % 2 + 1).astype(np.uint8)
+    taken = read(*encode(message(rows=rows, reached=made.reached)))
+    found = []
+    for way in range(2):
+        (stage,) = stages(1, 1)
+        parts: Sequence[panes.Rows] = (
+            [taken.rows] if way else [panes.take(taken.rows, np.array([i])) for i in range(30)]
+        )
+        for part in parts:
+            stage.add(0, part, None)
+        stage.add(0, panes.empty(), taken.reached, ended=True)
+        found.append((plain(fold(stage.take())), stage.snapshot(np.arange(BUCKETS))))
+    assert found[0][0] == found[1][0]
+    for name, array in found[0][1].items():
+        np.testing.assert_array_equal(array, found[1][1][name], err_msg=name)
