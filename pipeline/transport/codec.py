@@ -156,9 +156,9 @@ def _read(value: bytes, version: _Version) -> Columns:
                 raise Poison("arrow: schema")
             batch = reader.read_next_batch()
         batch.validate(full=True)
+        return from_batch(batch) if version.schema.equals(RECORD) else _filled(batch)
     except (pa.ArrowException, OSError, ValueError):
         raise Poison("arrow: cannot be read") from None
-    return from_batch(batch) if version.schema.equals(RECORD) else _filled(batch)
 
 
 def _check_bare(head: Header, marks: Marks) -> None:

@@ -264,7 +264,8 @@ def _check_buffers(
         raise Poison("arrow: buffers")
     declared = words[offset[sent] // 8]
     size = np.where(declared == -1, length[sent] - 8, declared)
-    if (size < needed[sent]).any() or (size > needed[sent] + _PAD).any():
+    parts = size % np.maximum(layout.width[sent], 1)
+    if (size < needed[sent]).any() or (size > needed[sent] + _PAD).any() or parts.any():
         raise Poison("arrow: a buffer of impossible size")
 
 

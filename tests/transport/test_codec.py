@@ -12,7 +12,7 @@ import pytest
 
 from detectors.base import Mark
 from detectors.columns import Columns, records
-from pipeline.transport import codec
+from pipeline.transport import codec, envelope
 from pipeline.transport.codec import Oversize, decode, encode, raw_bytes
 from pipeline.transport.message import HEADER_NAME, MOST_VALUE_BYTES, Header, Newer, Poison, pack_marks, parse_marks
 from schemas.codes import MarkKind
@@ -207,6 +207,21 @@ def test_records_that_no_shard_writes_are_refused(reason: str, lie: Callable[[Co
     with pytest.raises(Poison) as told:
         decode(Header.parse(honest).seal(value), value, partition=0)
     assert told.value.reason == reason
+
+
+@pytest.mark.parametrize("more", [1, -2, 66, 1 << 40, -(1 << 62)])
+def test_a_buffer_of_another_size_than_its_rows_need_is_refused(more: int) -> None:
+    """One byte more is within the padding that Arrow may add, but is part of a number."""
+    header, value = message(records([{"seq": k, "src_port": 502} for k in range(1, 2000)]))
+    table, body = envelope._frame(value, len(envelope.first_message(value)), 1 << 16)
+    batch = table.table(2)
+    assert batch is not None
+    place = body + int(batch.words(2, 2)[2 * RECORD.get_field_index("src_port") + 1, 0])
+    declared = int.from_bytes(value[place : place + 8], "little", signed=True)
+    assert declared == 2 * 1999
+    lying = value[:place] + (declared + more).to_bytes(8, "little", signed=True) + value[place + 8 :]
+    with pytest.raises(Poison, match="arrow: a buffer of impossible size"):
+        decode(Header.parse(header).seal(lying), lying, partition=0)
 
 
 HEADERS: list[tuple[dict[str, int], str]] = [
