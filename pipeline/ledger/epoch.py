@@ -179,7 +179,8 @@ class Epoch:
         end = len(self.data) - _DIGEST - _STAMP_SIZE - sum(sizes[which + 1 :])
         if not sizes[which]:
             return None
-        with pa.ipc.open_stream(pa.py_buffer(self.data)[end - sizes[which] : end]) as reader:
+        frame = pa.py_buffer(self.data)[end - sizes[which] : end]
+        with pa.ipc.open_stream(frame, options=pa.ipc.IpcReadOptions(use_threads=False)) as reader:
             return reader.read_all()
 
     def _parse(self, size: int) -> dict[str, Any]:
@@ -249,7 +250,8 @@ def _table_bytes(table: pa.Table | None) -> bytes:
     if table is None:
         return b""
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+    options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
+    with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
         writer.write_table(table.combine_chunks())
     found: bytes = sink.getvalue().to_pybytes()
     return found
