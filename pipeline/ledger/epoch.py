@@ -13,6 +13,7 @@ import json
 import struct
 from collections.abc import Mapping
 from functools import cached_property
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -194,7 +195,7 @@ class Epoch:
             raise EpochDamaged(f"its head cannot be read: {error}") from error
         if (run, topic_id) != (self.place.run, self.place.topic_id):
             raise EpochDamaged(f"it belongs to run {run}, topic {topic_id}")
-        in_memory = sum(kind.itemsize * int(np.prod(shape, dtype=object)) for _, kind, shape, _, _ in arrays)
+        in_memory = sum(kind.itemsize * prod(shape) for _, kind, shape, _, _ in arrays)
         declared = sum(z for _, _, _, z, _ in arrays) + first + second
         if declared != len(self.data) - _DIGEST - 2 * _STAMP_SIZE - size or not 0 <= in_memory <= MOST_BYTES:
             raise EpochDamaged("its parts do not add up to its size")
@@ -239,7 +240,7 @@ def _packed(name: str, array: NDArray[Any]) -> tuple[list[Any], bytes]:
 
 
 def _unpacked(frame: memoryview, kind: np.dtype[Any], shape: tuple[int, ...], packed: bool) -> NDArray[Any]:
-    size = kind.itemsize * int(np.prod(shape, dtype=object))
+    size = kind.itemsize * prod(shape)
     raw = pa.Codec("lz4").decompress(frame, decompressed_size=size) if packed else frame
     if len(raw) != size:
         raise EpochDamaged(f"an array has {len(raw)} bytes, expected {size}")

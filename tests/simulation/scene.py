@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,12 +12,13 @@ from random import Random
 from typing import Any
 
 import numpy as np
-from pytest import MonkeyPatch
+import pytest
 
 from pipeline.ledger import Chain, ChainDamaged, Epoch, Place, Publisher, parquet, publish, view
 from pipeline.ledger import compact as compaction
 from pipeline.ledger.collect import collect
 from pipeline.ledger.compact import compact
+from pipeline.ledger.epoch import extent_in
 from pipeline.ledger.publish import FRESH, MERGED, published
 from pipeline.ledger.view import findings, tables_of
 from pipeline.owner import Owner
@@ -28,6 +30,8 @@ from tests.simulation.storage import LossyDisk, Network, Objects
 from tests.simulation.workers import Bystander, Hold, Operator, mend
 from tests.simulation.world import Actor, Process, World
 
+_TRUNCATED = 3
+"""First message that is left after the log was truncated."""
 RUN, TOPIC = "r1", "_aZ09-topic"
 
 
@@ -42,6 +46,8 @@ class Rules:
     publisher: type[Publisher] = Publisher
     sender: type[Sender] = Sender
     collect: Callable[[Chain], Any] = collect
+    incarnations: bool = False
+    """Whether epochs tell which process made them; then no two processes make the same bytes."""
     compact: Callable[..., Any] = compact
     view: Callable[..., Any] = findings
 
@@ -62,6 +68,18 @@ class Dose:
     late: float = 0.03
     sleep: float = 0.01
     damage: float = 0.001
+    damages: int = 1 << 30
+    """How often at most."""
+    abandon: float = 0.01
+    """Chance that a worker drops a partition and takes it anew, within one process."""
+    give_up: float = 0.1
+    """Chance of that after an unclear answer to a creation."""
+    retention: int = 1 << 30
+    """Messages before what is finished that the log still has, for repair."""
+    truncate: float = 0.0
+    """Chance that the log's first messages go before anybody started."""
+    lifecycle: float = 0.0
+    """Chance that a rule of the store deletes the oldest epoch."""
     ticks: int = 300
     collect_every: int = 1
     bystanders: tuple[str, ...] = ("compact", "collect", "read")
@@ -111,10 +129,11 @@ class Scene:
         self.network = Network(self.world, dose.trouble)
         self.disk = LossyDisk(self.world, dose.trouble)
         self.objects = rules.objects(self.network)
-        self.receivers = [Receiver() for _ in range(TARGETS)]
+        self.receivers = [Receiver(self._origin) for _ in range(TARGETS)]
         self.workers = [Process(f"worker {n}") for n in range(dose.workers)]
         self.operator, self.bystander = Process("operator"), Process("bystander")
         self.assigned = [self.workers[0]] * dose.partitions
+        self.first = 0
         self.stopped = [False] * dose.partitions
         self.committed = [0] * dose.partitions
         self.finished = [0] * dose.partitions
@@ -144,6 +163,8 @@ class Scene:
             (dose.crash, self._crash),
             (dose.damage, self._damage),
             (dose.power, self._lose_power),
+            (dose.truncate, self._truncate),
+            (dose.lifecycle, self._delete_oldest),
         ]
 
     # --- what the people are given
@@ -171,10 +192,10 @@ class Scene:
         return self.rules.owner(
             chain,
             Tally(),
-            origin=lambda: 0,
+            origin=lambda: self.first,
             publish=self.rules.publisher(chain.store).publish,
             send=self.rules.sender(self.network, self.receivers).send,
-            versions={"worker": f"{process.name}.{process.incarnation}"} if self.rules.chain is not Chain else None,
+            versions={"worker": f"{process.name}.{process.incarnation}"} if self.rules.incarnations else None,
             collect_every=self.dose.collect_every,
         )
 
@@ -186,6 +207,11 @@ class Scene:
     def oracle(self) -> list[Row]:
         """All findings of a clean pass."""
         return [row for part in self.clean for row in part.findings]
+
+    def _origin(self, partition: int) -> int:
+        name = self.place(partition).origin
+        landed = self._objects_in(name.rpartition("/")[0]).get(name)
+        return 0 if landed is None else int(json.loads(landed)["start"])
 
     # --- what happens
 
@@ -218,25 +244,27 @@ class Scene:
         """The alarm: nobody works on the partition until it is repaired."""
         self.stopped[partition] = True
 
+    def _truncate(self) -> None:
+        if not any(self.finished):
+            self.first = _TRUNCATED
+
+    def _delete_oldest(self) -> None:
+        names = sorted(self._objects_in(self.place(0).epochs))
+        if len(names) > 3:
+            del self.objects.objects[names[0]]
+
     def _damage(self) -> None:
         rng = self.world.rng
         place = self.place(rng.randrange(self.dose.partitions))
-        for folder in [self._objects_in(place.epochs)]:
-            full = sorted(name for name, data in folder.items() if data)
-            if full:
-                name = full[-1] if rng.random() < 0.7 else rng.choice(full)
-                data = folder[name]
-                extent = Epoch(data, place, int(name[-20:])).extent if self._is_whole(data, place, name) else None
-                if extent is not None:
-                    self.covered[place.partition][extent.start] = extent.next
-                self._put(name, damaged(rng, data))
-                self.world.counts["damaged"] += 1
-
-    def _is_whole(self, data: bytes, place: Place, name: str) -> bool:
-        try:
-            return bool(Epoch(data, place, int(name[-20:])))
-        except ValueError:
-            return False
+        there = self._objects_in(place.epochs)
+        full = sorted(name for name, data in there.items() if data)
+        if full and not self.stopped[place.partition] and self.world.counts["damaged"] < self.dose.damages:
+            name = full[-1] if self.dose.damages == 1 or rng.random() < 0.7 else rng.choice(full)
+            extent = extent_in(there[name], place, int(name[-20:]))
+            if extent is not None:
+                self.covered[place.partition][extent.start] = extent.next
+            self._put(name, damaged(rng, there[name]))
+            self.world.counts["damaged"] += 1
 
     def _objects_in(self, folder: str) -> dict[str, bytes]:
         if self.dose.disk:
@@ -263,27 +291,35 @@ class Scene:
         outcome = Outcome(self.seed, self.world.counts, trace=self.world.trace)
         try:
             if not self.world.violations:
-                for partition in range(self.dose.partitions):
-                    self._settle(partition)
+                whole = [self._settle(p) for p in range(self.dose.partitions)].count(False) == 0
                 self.network.deliver_all()
-                self._judge(outcome)
+                if whole:
+                    self._judge(outcome)
         except Exception as error:
             self.world.violated(f"at the end: {type(error).__name__}: {error}")
         outcome.violations = self.world.violations + [a for r in self.receivers for a in r.alarms]
         return outcome
 
-    def _settle(self, partition: int) -> None:
+    def _settle(self, partition: int) -> bool:
         owner = self.owner(Process("good worker"), partition)
         try:
             owner.open()
         except ChainDamaged:
             mend(self, partition)
             owner.open()
+        if owner.position < self.first:
+            self.world.counts["refused"] += 1
+            return False
         if owner.position < len(self.logs[partition]):
             owner.feed(self.logs[partition][owner.position :])
             owner.cut()
         while owner.step():
             pass
+        if self.first:
+            start = owner.chain.origin(lambda: -1)
+            self.clean[partition] = clean(self.logs[partition][start:])
+            self.world.counts[f"origin {start}"] += 1
+        return True
 
     def _judge(self, outcome: Outcome) -> None:
         process = Process("judge")
@@ -338,7 +374,7 @@ _files_of = lru_cache(8192)(lambda data, place, start: _files(Epoch(data, place,
 @contextmanager
 def remembering() -> Iterator[None]:
     """Pure functions of the ledger give again what they gave for equal bytes: thousands of runs share few logs."""
-    with MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         for module in (view, compaction):
             patch.setattr(module, "unpack", _unpack)
         patch.setattr(publish, "files", lambda epoch: _files_of(epoch.data, epoch.place, epoch.start))

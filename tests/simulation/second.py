@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -25,19 +26,21 @@ class Parcel(NamedTuple):
 
 
 class Receiver:
-    """One partition of the second stage: one expected position per source partition."""
+    """One partition of the second stage: one expected position per source partition.
 
-    def __init__(self) -> None:
+    Args:
+        origin: gives the offset at which a source partition's chain starts.
+    """
+
+    def __init__(self, origin: Callable[[int], int]) -> None:
+        self._origin = origin
         self.expected: dict[int, tuple[int, int]] = {}
         self.rows: dict[int, list[int]] = {}
-        self.seen: dict[tuple[int, int], int] = {}
-        """(source, start) to the `next` that its messages told."""
         self.alarms: list[str] = []
 
     def take(self, parcel: Parcel) -> None:
         """Take a message, or drop it if it was here before."""
-        self.seen[parcel.source, parcel.start] = parcel.next
-        expected = self.expected.get(parcel.source, (0, 0))
+        expected = self.expected.get(parcel.source) or (self._origin(parcel.source), 0)
         here = (parcel.start, parcel.i)
         if here > expected:
             self.alarms.append(f"source {parcel.source}: expected {expected}, found {here}")

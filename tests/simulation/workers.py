@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from pipeline.ledger import ChainDamaged, LedgerError, Taken
 from pipeline.ledger.repair import damage, repair
-from pipeline.owner import Owner
+from pipeline.owner import Owner, Step
 from pipeline.store import StoreUnclear
-from tests.simulation.log import Note, Tally, rows_of
+from tests.simulation.log import Note, Tally
 from tests.simulation.world import Process
 
 if TYPE_CHECKING:
@@ -39,12 +39,15 @@ class Hold:
         owner = self.scene.owner(self.worker, self.partition)
         if not self._open(owner):
             return
+        if owner.position < self.scene.first:
+            world.counts["refused"] += 1
+            world.wait(lambda: False)
         self.owner = owner
         try:
             while self._wanted() and self.lost is not owner:
                 if world.chance(0.4):
                     world.pause("poll")
-                if world.chance(0.01):
+                if world.chance(self.scene.dose.abandon):
                     break
                 if not self._one(owner):
                     world.wait(lambda: not self._wanted() or self.lost is owner)
@@ -110,6 +113,8 @@ class Hold:
             owner.step()
         except StoreUnclear:
             world.pause("step again")
+            if owner._queue and owner._queue[0].due is Step.CREATE and world.chance(scene.dose.give_up):
+                self.lost = owner
         scene.committed[self.partition] = owner.finished
         scene.finished[self.partition] = max(scene.finished[self.partition], owner.finished)
         if scene.assigned[self.partition] is not self.worker:
@@ -137,17 +142,20 @@ def mend(scene: Scene, partition: int) -> None:
     """What an operator does: `fieldtap ledger repair`, with --next where it is asked for."""
     log = scene.logs[partition]
 
+    kept_from = 0
+
     def messages(start: int, stop: int) -> Iterator[Sequence[Note]]:
-        for at in range(start, stop, 2):
+        for at in range(max(start, kept_from), stop, 2):
             yield log[at : min(at + 2, stop)]
 
     chain = scene.chain(scene.operator, partition)
     while True:
         try:
             found = damage(chain)
+            kept_from = 0 if found is None else max(found.start - scene.dose.retention, 0)
             stop = None if found is None or found.extent is not None else scene.covered[partition][found.start]
             repaired = repair(chain, Tally(), messages, stop=stop)
-        except StoreUnclear:
+        except (StoreUnclear, ChainDamaged):
             scene.world.pause("repair again")
             continue
         if repaired is not None:
@@ -198,13 +206,8 @@ class Bystander:
             scene.world.violated(f"a reader found damage: {error}")
             return
         known = Counter(scene.oracle())
-        must = Counter(
-            row for p, upto in enumerate(finished) for row in scene.clean[p].findings if row[2] < upto
-        )
+        must = Counter(row for p, upto in enumerate(finished) for row in scene.clean[p].findings if row[2] < upto)
         if found - known or must - found:
             scene.world.violated(
                 f"a reader found {sum((found - known).values())} rows too many, missed {sum((must - found).values())}"
             )
-
-
-__all__ = ["Bystander", "Hold", "Operator", "mend", "rows_of"]
