@@ -45,9 +45,7 @@ class Chain:
         Raises:
             ChainDamaged: the origin cannot be read.
         """
-        # Listed, not just read: only a listing makes sure that it outlasts a power loss.
-        folder = self.place.origin.rpartition("/")[0]
-        if self.place.origin not in [name for name, _ in self.store.names(folder)]:
+        if not self._has_origin():
             first = start()
             if self.store.create(self.place.origin, _origin(first)):
                 return first
@@ -97,8 +95,14 @@ class Chain:
             ) from error
 
     def mend_origin(self) -> None:
-        """Write the origin anew, where it is damaged or gone and the first epoch's name says where it was."""
+        """Write the origin anew, where it is damaged or gone and the first epoch's name says where it was.
+
+        Raises:
+            ChainDamaged: it is damaged, and there is no epoch.
+        """
         starts = self.starts()
+        if not starts and not self._has_origin():
+            return
         try:
             self._read_origin()
         except ChainDamaged:
@@ -147,6 +151,11 @@ class Chain:
             raise ChainDamaged(
                 f"{self.place}: epoch {start} is listed, but it is not there; does a lifecycle rule delete objects?"
             ) from error
+
+    def _has_origin(self) -> bool:
+        # Listed, not just read: only a listing makes sure that it outlasts a power loss.
+        folder = self.place.origin.rpartition("/")[0]
+        return self.place.origin in [name for name, _ in self.store.names(folder)]
 
     def _read_origin(self) -> int:
         data = b""

@@ -244,7 +244,9 @@ def _unpacked(frame: memoryview, kind: np.dtype[Any], shape: tuple[int, ...], pa
     raw = pa.Codec("lz4").decompress(frame, decompressed_size=size) if packed else frame
     if len(raw) != size:
         raise EpochDamaged(f"an array has {len(raw)} bytes, expected {size}")
-    return np.frombuffer(raw, kind).reshape(shape) if size else np.zeros(shape, kind)
+    array = np.frombuffer(raw, kind).reshape(shape) if size else np.zeros(shape, kind)
+    array.flags.writeable = False
+    return array
 
 
 def _table_bytes(table: pa.Table | None) -> bytes:
