@@ -232,7 +232,7 @@ class Scene:
         actor.weight = 1.0 if actor.weight < 1 else 0.01
 
     def _crash(self) -> None:
-        self.world.kill(self.world.rng.choice(self.workers))
+        self.world.kill(self.world.rng.choice([*self.workers, *self.workers, self.operator, self.bystander]))
 
     def _lose_power(self) -> None:
         self.world.counts["power losses"] += 1

@@ -19,6 +19,15 @@ SEARCHED = 300
 """Seeds in which a rule that was left out must show."""
 
 
+STEPS = {
+    *(f"{what} {root}" for what in ("create", "list", "read") for root in ("origin", "epochs", "findings")),
+    *(f"{what} {root} answered" for what in ("create", "list") for root in ("origin", "epochs", "findings")),
+    *(f"{what} {root}" for what in ("make", "link", "sync") for root in ("origin", "epochs", "findings")),
+    *("send", "send answered", "write .pending", "unlink", "replace epochs answered", "rename epochs", "poll"),
+}
+"""Steps at which a process must have been killed in 2,000 runs."""
+
+
 def campaign(*arguments: str) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "tests.simulation.campaign", *arguments],
@@ -42,6 +51,7 @@ def test_2_000_runs_break_no_promise() -> None:
     assert found["epochs"] > 10_000
     assert found["crashes"] > 2_000
     assert found["zombies"] > 2_000
+    assert {f"crash at {step}" for step in STEPS} - set(found["counts"]) == set()
     for what in ("zombie steps", "taken", "late", "lost request", "lost answer", "twice", "power losses"):
         assert found["counts"][what] > 200, what
     for what in ("damaged", "repaired", "emptied", "merged", "read", "collect", "compact"):

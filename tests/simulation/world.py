@@ -43,6 +43,7 @@ class Actor:
         self.incarnation = 0
         self.waits: Callable[[], bool] | None = None
         self.weight = 1.0
+        self.label = ""
         self.done = False
 
 
@@ -84,6 +85,7 @@ class World:
         me = self.current
         if me is None:
             return
+        me.label = label
         self.trace = crc32(f"{me.name} {label.partition('/.pending')[0]}".encode(), self.trace)
         self.at += 1
         if self.at > self.ticks:
@@ -114,6 +116,9 @@ class World:
         """Kill a process wherever it stands."""
         process.incarnation += 1
         self.counts["crashes"] += 1
+        for actor in self.actors:
+            if actor.process is process and actor.label:
+                self.counts[f"crash at {_kind(actor.label)}"] += 1
 
     def _happen(self) -> None:
         drawn = self.rng.random()
@@ -163,3 +168,10 @@ class World:
         else:
             self.current = following
             following.gate.release()
+
+
+def _kind(label: str) -> str:
+    """What is done to what: `create epochs`, or `link findings` on a disk; answers are another step than requests."""
+    what, _, rest = label.removesuffix(" answered").partition(" ")
+    root = rest.removeprefix("/store/").partition("/")[0].partition(" ")[0]
+    return f"{what} {root}".strip() + (" answered" if label.endswith(" answered") else "")
