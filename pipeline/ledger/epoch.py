@@ -63,8 +63,8 @@ def encode(
         place: where it belongs.
         extent: what it covers.
         state: all state at `extent.next`; arrays of numbers, bools or fixed-length texts.
-        findings: rows found in the epoch.
-        sends: rows for the second stage.
+        findings: rows found in the epoch; no rows are kept as None.
+        sends: rows for the second stage; no rows are kept as such, for the second stage must be told of them.
         versions: of code, detectors, baseline and settings.
 
     Raises:
@@ -172,7 +172,7 @@ class Epoch:
 
     @cached_property
     def sends(self) -> pa.Table | None:
-        """Rows for the second stage; None for none."""
+        """Rows for the second stage, maybe none; None where the stage has none behind it."""
         return self._table(1)
 
     def _table(self, which: int) -> pa.Table | None:

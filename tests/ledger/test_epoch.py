@@ -73,6 +73,12 @@ def test_no_rows_are_none(rows: pa.Table | None) -> None:
     assert epoch.state == {}
 
 
+def test_no_rows_for_a_second_stage_are_not_the_same_as_no_second_stage() -> None:
+    epoch = Epoch(encode(PLACE, EXTENT, {}, sends=table(0)), PLACE, 100)
+    assert epoch.sends is not None
+    assert epoch.sends.equals(table(0))
+
+
 def test_a_long_state_is_packed() -> None:
     assert len(encode(PLACE, EXTENT, {"long": np.zeros(1 << 20)})) < 100_000
 
