@@ -43,12 +43,17 @@ class Chain:
             start: gives the first offset that the log still has; asked only where no origin is known yet.
 
         Raises:
-            ChainDamaged: the origin cannot be read.
+            ChainDamaged: the origin cannot be read, or is gone.
         """
         if not self._has_origin():
-            first = start()
-            if self.store.create(self.place.origin, _origin(first)):
-                return first
+            if not self.starts():
+                first = start()
+                if self.store.create(self.place.origin, _origin(first)):
+                    return first
+            elif not self._has_origin():
+                raise ChainDamaged(
+                    f"{self.place}: there are epochs, but their origin is gone; run fieldtap ledger repair"
+                )
         return self._read_origin()
 
     def starts(self, after: int = -1) -> list[tuple[int, int]]:

@@ -158,6 +158,11 @@ def test_a_damaged_origin_is_mended_where_the_chain_says_it(store: Names) -> Non
         owner(store).open()
     repair(Chain(store, PLACE), Tally(), messages)
     assert store.objects[PLACE.origin] == whole
+    del store.objects[PLACE.origin]
+    with pytest.raises(ChainDamaged, match="their origin is gone"):
+        owner(store).open()
+    repair(Chain(store, PLACE), Tally(), messages)
+    assert store.objects[PLACE.origin] == whole
     empty = Names()
     empty.objects[PLACE.origin] = b""
     with pytest.raises(ChainDamaged):
