@@ -18,7 +18,15 @@ from pipeline.cli.app import app
 from pipeline.site import Site
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ["README.md", "CONTRIBUTING.md", "DECISIONS.md", "CHANGELOG.md", "docs/schema.md", "infra/README.md"]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "DECISIONS.md",
+    "CHANGELOG.md",
+    "docs/schema.md",
+    "docs/ledger.md",
+    "infra/README.md",
+]
 GENERATED = "run python -m docs.generate"
 
 

@@ -295,3 +295,39 @@ def simulate(
     if len(names) > 1 and "all" in names:
         raise ConfigError("--attacks: 'all' stands alone")
     commands.simulate(out, minutes=minutes, seed=seed, attacks=names, scale=scale)
+
+
+@app.command()
+@click.argument("store")
+@click.option("--run", help="Only the findings of this run.")
+def compact(store: str, run: str | None) -> None:
+    """Merge the small files of days that are over in STORE: a folder, s3://…, gs://… or az://…
+
+    May run at any time, beside workers and readers, and be cut short.
+    """
+    from pipeline.cli import ledgers
+
+    ledgers.compact(store, run)
+
+
+@app.group()
+def ledger() -> None:
+    """Look after the ledger of a deployment."""
+
+
+@ledger.command("repair")
+@click.argument("store")
+@click.option("--run", required=True, help="Name of the run.")
+@click.option("--topic-id", required=True, help="Kafka's id of the topic, as the alarm names it.")
+@click.option("--partition", required=True, type=click.IntRange(0), help="Number of the partition.")
+@click.option("--next", "stop", type=click.IntRange(1), help="Where the epoch ended, if nothing says so any more.")
+@_config
+def ledger_repair(store: str, run: str, topic_id: str, partition: int, stop: int | None, config: Path | None) -> None:
+    """Compute the damaged last epoch of a partition anew, from the state before it and Kafka.
+
+    Stop every worker that may have the partition first.
+    """
+    from pipeline.cli import ledgers
+    from pipeline.ledger import Place
+
+    ledgers.repair(store, Place(run, topic_id, partition), stop, config)
