@@ -321,13 +321,27 @@ def ledger() -> None:
 @click.option("--topic-id", required=True, help="Kafka's id of the topic, as the alarm names it.")
 @click.option("--partition", required=True, type=click.IntRange(0), help="Number of the partition.")
 @click.option("--next", "stop", type=click.IntRange(1), help="Where the epoch ended, if nothing says so any more.")
+@click.option("--kafka", "bootstrap", metavar="BOOTSTRAP", help="Brokers: host:port, … .")
+@click.option("--baseline", type=_PATH, help="As the workers have it.")
 @_config
-def ledger_repair(store: str, run: str, topic_id: str, partition: int, stop: int | None, config: Path | None) -> None:
+@_site
+def ledger_repair(
+    store: str,
+    run: str,
+    topic_id: str,
+    partition: int,
+    stop: int | None,
+    bootstrap: str | None,
+    baseline: Path | None,
+    config: Path | None,
+    site: Path | None,
+) -> None:
     """Compute the damaged last epoch of a partition anew, from the state before it and Kafka.
 
-    Stop every worker that may have the partition first.
+    Stop every worker that may have the partition first, and give the files that the workers have.
     """
     from pipeline.cli import ledgers
     from pipeline.ledger import Place
 
-    ledgers.repair(store, Place(run, topic_id, partition), stop, config)
+    judging = ledgers.Judging(bootstrap, baseline, config, site)
+    ledgers.repair(store, Place(run, topic_id, partition), stop, judging)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.cli.screen import Screen
@@ -16,6 +17,16 @@ if TYPE_CHECKING:
     from pipeline.owner import Stage
 
 
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """What a worker is started with: brokers and files."""
+
+    kafka: str | None = None
+    baseline: Path | None = None
+    config: Path | None = None
+    site: Path | None = None
+
+
 def compact(url: str, run: str | None) -> None:
     """`fieldtap compact`."""
     from pipeline.ledger.compact import compact as merge
@@ -25,7 +36,7 @@ def compact(url: str, run: str | None) -> None:
     Screen().say(f"{url}: {done.rows:,} rows merged into {done.merged:,} files, {done.emptied:,} small ones emptied")
 
 
-def repair(url: str, place: Place, stop: int | None, config: Path | None) -> None:
+def repair(url: str, place: Place, stop: int | None, judging: Judging) -> None:
     """`fieldtap ledger repair`."""
     from pipeline.ledger import Chain
     from pipeline.ledger.repair import damage
@@ -42,7 +53,7 @@ def repair(url: str, place: Place, stop: int | None, config: Path | None) -> Non
         "nothing says what it covered" if found.extent is None else f"it covered [{found.start}, {found.extent.next})"
     )
     screen.say(f"{found.reason}; {covers}")
-    stage, messages, versions = recomputation(place, config)
+    stage, messages, versions = recomputation(url, place, judging)
     done = mend(chain, stage, messages, stop=stop, versions=versions)
     if done is not None:
         told = {True: "are those", False: "DIFFER from those", None: "are new: none"}[done.agrees]
@@ -52,10 +63,18 @@ def repair(url: str, place: Place, stop: int | None, config: Path | None) -> Non
         )
 
 
-def recomputation(place: Place, config: Path | None) -> tuple[Stage, Messages, Mapping[str, str]]:
+def recomputation(url: str, place: Place, judging: Judging) -> tuple[Stage, Messages, Mapping[str, str]]:
     """A stage as the partition's worker has it, a reader of the log, and the versions that an epoch tells.
 
     Raises:
-        ConfigError: the log cannot be read.
+        ConfigError: no Kafka was named, or it has no topic of this id.
+        TransportError: Kafka does not answer.
     """
-    raise ConfigError(f"{place}: {config or 'no --config'}: this version cannot read the log from Kafka")
+    if judging.kafka is None:
+        raise ConfigError(f"{place}: --kafka: its end must be computed from the log; name the brokers")
+    from pipeline.cli.workers import setup_of
+    from pipeline.worker.compose import Deployment, recompute
+
+    setup = setup_of(judging.config, judging.site, judging.baseline, place.run)
+    deployment = Deployment(judging.kafka, url, setup, setup.config.worker)
+    return recompute(deployment, place)
