@@ -25,6 +25,7 @@ PAGES = [
     "CHANGELOG.md",
     "docs/schema.md",
     "docs/ledger.md",
+    "docs/shard.md",
     "infra/README.md",
 ]
 GENERATED = "run python -m docs.generate"

@@ -52,6 +52,8 @@ def _warn(screen: Screen, report: ShardReport) -> None:
     if report.unsent:
         why = f" ({report.trouble})" if report.trouble else ""
         screen.note(f"fieldtap: {report.unsent:,} bytes wait in the spool for Kafka{why}; the next start sends them")
+    if report.names_unsent:
+        screen.note(f"fieldtap: {report.names_unsent:,} names did not arrive ({report.trouble}); records did")
 
 
 def _rows(report: ShardReport) -> list[tuple[str, str, str]]:

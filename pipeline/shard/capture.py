@@ -98,6 +98,7 @@ class ShardReport:
         resumed: whether an earlier start of the same run was continued.
         interrupted: whether it was asked to stop.
         unsent: bytes that the spool still holds for Kafka.
+        names_unsent: names that Kafka did not take; they are told again when they are met again.
         trouble: the last that went wrong between here and Kafka, where something is unsent.
         problems: a line for each capture that ended early.
         ignored: files that are no captures.
@@ -116,6 +117,7 @@ class ShardReport:
     resumed: bool = False
     interrupted: bool = False
     unsent: int = 0
+    names_unsent: int = 0
     trouble: str = ""
     problems: list[str] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
@@ -288,30 +290,32 @@ class _Shard:
             self._sender.tell_names(new)
 
     def _await_kafka(self) -> None:
-        """Wait until Kafka has everything: for long where it ended, for a moment where it was asked to stop."""
-        deadline = time.monotonic() + self._settings.stop_s if self._interrupted else None
+        """Wait until Kafka has everything: as long as it takes at the end, for a moment where it was asked to stop."""
+        deadline = self._soon() if self._interrupted else None
         told = False
-        while not self._sender.wait_sent(_LOOK_S):
+        while not self._spool.wait_empty(_LOOK_S):
             self._sender.check()
-            now = time.monotonic()
-            if not self._interrupted and self._hooks.stop():
-                self._interrupted = True
-                deadline = now + self._settings.stop_s
-            if deadline is not None and now >= deadline:
+            if deadline is None and self._hooks.stop():
+                self._interrupted, deadline = True, self._soon()
+            if deadline is not None and time.monotonic() >= deadline:
                 return
             if not told and self._sender.trouble:
                 told = True
                 self._tell(f"all is spooled; waiting for Kafka: {self._sender.trouble}")
+        self._sender.wait_names(self._settings.stop_s)
         if self._note.ended:
             self._note.finished = True
             self._note.store(self._folder)
+
+    def _soon(self) -> float:
+        return time.monotonic() + self._settings.stop_s
 
     def _report(self) -> ShardReport:
         rows = [*self._source.health(), *self._decoder.health(), *self._batcher.health()]
         rows += [*self._spool.health(), *self._sender.health()]
         made = {counter: n for stage, counter, _, n in rows if stage == "shard"}
         captures = self._source.captures if isinstance(self._source, Files) else None
-        unsent = self._spool.unacknowledged()
+        unsent, names = self._spool.unacknowledged(), self._sender.names_waiting()
         return ShardReport(
             packets=self._packets,
             records=int(self._by_protocol.sum()),
@@ -325,7 +329,8 @@ class _Shard:
             resumed=self._resumed,
             interrupted=self._interrupted,
             unsent=unsent,
-            trouble=self._sender.trouble if unsent else "",
+            names_unsent=names,
+            trouble=self._sender.trouble if unsent or names else "",
             problems=[str(p) for p in captures.problems] if captures else [],
             ignored=[str(p) for p in captures.ignored] if captures else [],
             health=rows,

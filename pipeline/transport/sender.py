@@ -101,7 +101,7 @@ class Sender:
         self._counters = Counters("sender")
         self._stopping = threading.Event()
         self._again: str = ""
-        self._names_lock = threading.Lock()
+        self._names_changed = threading.Condition()
         self._names: dict[int, str] = {}
         self._names_out: dict[int, str] = {}
         self._names_after = 0.0
@@ -113,12 +113,18 @@ class Sender:
 
     def tell_names(self, names: Mapping[int, str]) -> None:
         """Names that Kafka is to know: id to text."""
-        with self._names_lock:
+        with self._names_changed:
             self._names.update(names)
 
-    def wait_sent(self, wait_s: float) -> bool:
-        """Whether Kafka has all of the spool and all names, now or within `wait_s`."""
-        return self._spool.wait_empty(wait_s) and not (self._names or self._names_out)
+    def names_waiting(self) -> int:
+        """Names that Kafka does not have."""
+        with self._names_changed:
+            return len(self._names) + len(self._names_out)
+
+    def wait_names(self, wait_s: float) -> bool:
+        """Whether Kafka has all names, now or within `wait_s`."""
+        with self._names_changed:
+            return self._names_changed.wait_for(lambda: not self._names and not self._names_out, wait_s)
 
     def check(self) -> None:
         """Raise what ended the thread.
@@ -150,7 +156,7 @@ class Sender:
                     self.trouble = self._again
                     self._counters.add("producers", reason="begun anew")
                     self._spool.rewind()
-                    with self._names_lock:
+                    with self._names_changed:
                         self._names, self._names_out = self._names_out | self._names, {}
                     self._stopping.wait(_AGAIN_S)
         except FieldtapError as error:
@@ -228,7 +234,7 @@ class Sender:
         """Names stand beside the stream: when they are refused, records go on."""
         if time.monotonic() < self._names_after:
             return
-        with self._names_lock:
+        with self._names_changed:
             names, self._names = self._names, {}
             self._names_out |= names
         for name_id, text in names.items():
@@ -237,10 +243,11 @@ class Sender:
             self._produce(producer, partial(producer.produce, self._names_topic, value, key, on_delivery=sent))
 
     def _name_delivered(self, name_id: int, error: KafkaError | None, _: Any) -> None:
-        with self._names_lock:
+        with self._names_changed:
             text = self._names_out.pop(name_id)
             if error is not None:
                 self._names.setdefault(name_id, text)
+            self._names_changed.notify_all()
         if error is None:
             self._counters.add("names", reason="acknowledged")
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,13 @@ PARTITIONS = 5
 
 def expected(paths: list[Path], partitions: int) -> list[list[object]]:
     """What each partition must hold: seqs and marks in the order of the stream."""
+    return _expected(tuple(paths), partitions)
+
+
+@lru_cache(maxsize=4)
+def _expected(paths: tuple[Path, ...], partitions: int) -> list[list[object]]:
     seconds, found, last = Seconds(), [[] for _ in range(partitions)], 0  # type: ignore[var-annotated]
-    for batch in batches(paths):
+    for batch in batches(list(paths)):
         if not last:
             for stream in found:
                 stream.append(Mark(MarkKind.START, int(batch.ts[0])))
@@ -49,7 +55,13 @@ def merged(taken: list[Taken]) -> Columns:
 
 
 def whole(paths: list[Path]) -> Columns:
-    return joined(list(batches(paths)))
+    """All records that decode gives."""
+    return _whole(tuple(paths))
+
+
+@lru_cache(maxsize=4)
+def _whole(paths: tuple[Path, ...]) -> Columns:
+    return joined(list(batches(list(paths))))
 
 
 @pytest.fixture(scope="module")
