@@ -20,6 +20,7 @@ from pipeline.transport.settings import connect
 from pipeline.worker.held import Held, Judging
 from pipeline.worker.loop import Partition, Worker
 from pipeline.worker.outbox import Outbox
+from pipeline.worker.watermarks import Watermarks
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -82,6 +83,7 @@ class Deployment:
         self.config = setup.config
         self.store: Store = open_store(store)
         probe(self.store)
+        self.watermarks = Watermarks(self.config.kafka.client(bootstrap, "admin"))
         self.records = describe(bootstrap, self.config, names.RECORDS)
 
     def chain(self, topic: TopicInfo, partition: int) -> Chain:
@@ -118,18 +120,8 @@ class Deployment:
         """What tells at which offset a chain without epochs begins."""
 
         def watermark() -> int:
-            from confluent_kafka import Consumer, KafkaException, TopicPartition
-
-            from pipeline.store import StoreUnclear
-
-            consumer = Consumer(self.consumer())
-            try:
-                low, high = consumer.get_watermark_offsets(TopicPartition(topic.name, partition), timeout=10)
-            except (KafkaException, TypeError) as error:
-                raise StoreUnclear(f"{topic.name}/{partition}: the broker did not tell where the log begins") from error
-            finally:
-                consumer.close()
-            return int(low if self.settings.start == "earliest" else high)
+            low, high = self.watermarks.of(topic.name, partition)
+            return low if self.settings.start == "earliest" else high
 
         return watermark
 
@@ -257,7 +249,9 @@ def work(
     outbox = deployment.outbox()
     partitions = kind(deployment, outbox)
     topics = [topic.name for topic in partitions.topics]
-    worker = Worker(deployment.consumer(), topics, partitions.hold, outbox, deployment.settings, say=say)
+    worker = Worker(
+        deployment.consumer(), topics, partitions.hold, outbox, deployment.watermarks, deployment.settings, say=say
+    )
     report = WorkReport()
     try:
         worker.run(stop, lambda: until_end and deployment.ended(partitions.topics))

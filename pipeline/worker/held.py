@@ -156,10 +156,12 @@ class Held:
         Args:
             deliver: waits for refused messages to reach the dead letters, so many seconds at most.
         """
-        if self._task is not None:
-            self._wait(self._task, deadline)
         if self.state is not State.RUNNING:
             return
+        if self._task is not None:
+            self._wait(self._task, deadline)
+            if not self._is_running():
+                return
         self.cut()
         deliver(max(0.0, deadline - monotonic()))
         while self.owner.backlog and self._delivered() and monotonic() < deadline:
@@ -171,6 +173,9 @@ class Held:
         """The loop has sought to the position."""
         self.state = State.RUNNING
         self._cut_at, self._bytes = monotonic(), 0
+
+    def _is_running(self) -> bool:
+        return self.state is State.RUNNING
 
     def _due(self) -> bool:
         if self.owner.backlog >= self._settings.backlog:
