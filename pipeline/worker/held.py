@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
@@ -126,7 +127,11 @@ class Held:
             return True
         if fresh[0].offset != self.position:
             return False
-        self.owner.feed(fresh)
+        try:
+            self.owner.feed(fresh)
+        except Taken:
+            # The work in hand has found it out, and tells so when it is seen to.
+            return True
         self._bytes += sum(len(m.value or b"") for m in fresh)
         return True
 
@@ -147,7 +152,8 @@ class Held:
 
     def cut(self) -> None:
         """Freeze an epoch, where anything came since the last."""
-        self.owner.cut()
+        with suppress(Taken):
+            self.owner.cut()
         self._cut_at, self._bytes = monotonic(), 0
 
     def release(self, deadline: float, deliver: Callable[[float], None]) -> None:
