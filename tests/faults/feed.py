@@ -67,6 +67,7 @@ class Feed:
         self._base = {shard: self._parts(shard) for shard in SHARDS}
         self._numbers = {(shard, p): 0 for shard in SHARDS for p in range(partitions)}
         self._last_seq = dict.fromkeys(self._numbers, 0)
+        self._leap_ns = 0
         self.blocks = 0
 
     @property
@@ -79,9 +80,13 @@ class Feed:
         seqs = np.arange(every, self.blocks * BLOCK + 1, every)
         return np.concatenate([number(np.full(len(seqs), shard), seqs) for shard in SHARDS])
 
+    def leap(self, seconds: int) -> None:
+        """Let nothing happen for so long."""
+        self._leap_ns += seconds * SECOND_NS
+
     def block(self) -> Iterator[Sent]:
         """The messages of the next block of every shard."""
-        now = self._start_ns + self.blocks * BLOCK_S * SECOND_NS
+        now = self._now()
         for shard in SHARDS:
             for partition, part in enumerate(self._base[shard]):
                 seconds = now + SECOND_NS * np.arange(BLOCK_S)
@@ -96,9 +101,12 @@ class Feed:
 
     def end(self) -> Iterator[Sent]:
         """The messages that say that every shard's input is over."""
-        now = self._start_ns + self.blocks * BLOCK_S * SECOND_NS
+        now = self._now()
         for shard, partition in list(self._numbers):
             yield self._message(shard, partition, None, [(0, Mark(MarkKind.END, now, shard))])
+
+    def _now(self) -> int:
+        return self._start_ns + self.blocks * BLOCK_S * SECOND_NS + self._leap_ns
 
     def _message(
         self, shard: int, partition: int, batch: Columns | None, marks: list[tuple[int, Mark]]
