@@ -10,10 +10,9 @@ import pytest
 
 from infra.kafka.broker import Cluster
 from tests.faults.ground import SESSION_MS, Ground
-from tests.kafka.conftest import cluster, kafka_installed, pytest_collection_modifyitems, topic_prefix
-from tests.kafka.conftest import _three as _three
+from tests.kafka.conftest import kafka_installed, pytest_collection_modifyitems, topic_prefix
 
-__all__ = ["cluster", "kafka_installed", "pytest_collection_modifyitems", "topic_prefix"]
+__all__ = ["kafka_installed", "pytest_collection_modifyitems", "topic_prefix"]
 
 MakeGround = Callable[..., Ground]
 QUICK = {
@@ -33,13 +32,24 @@ def quick(kafka_installed: None, tmp_path_factory: pytest.TempPathFactory) -> It
     one.kill(1)
 
 
+@pytest.fixture(scope="module")
+def trio(kafka_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three nodes, whose absence is noticed soon."""
+    noticed = {"broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "500"}
+    three = Cluster(tmp_path_factory.mktemp("trio"), tied=True, settings=QUICK | noticed)
+    three.up(nodes=3)
+    yield three
+    three.kill(1, 2, 3)
+
+
 @pytest.fixture
-def ground(quick: Cluster, topic_prefix: str, tmp_path: Path) -> Iterator[MakeGround]:
-    """Makes a ground; its workers end with the test."""
+def ground(request: pytest.FixtureRequest, topic_prefix: str, tmp_path: Path) -> Iterator[MakeGround]:
+    """Makes a ground, on the quick node unless told otherwise; its workers end with the test."""
     made: list[Ground] = []
 
-    def make(seed: int, bootstrap: str = quick.bootstrap, **settings: Any) -> Ground:
-        made.append(Ground(bootstrap, topic_prefix, tmp_path, seed, **settings))
+    def make(seed: int, bootstrap: str = "", **settings: Any) -> Ground:
+        where = bootstrap or request.getfixturevalue("quick").bootstrap
+        made.append(Ground(where, topic_prefix, tmp_path, seed, **settings))
         return made[-1]
 
     yield make

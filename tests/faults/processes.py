@@ -66,14 +66,19 @@ class Process:
         self.child.kill()
         self.child.wait()
 
+    def terminate(self) -> None:
+        """Ask it, once, to end in good order (SIGTERM)."""
+        if not self.doomed:
+            self.doomed = True
+            self.child.send_signal(signal.SIGTERM)
+
     def leave(self, within_s: float = 60.0) -> int:
-        """Ask it to end in good order (SIGTERM); its exit code.
+        """Ask it to end in good order, unless that was done; its exit code.
 
         Raises:
             AssertionError: it does not end in time.
         """
-        self.doomed = True
-        self.child.send_signal(signal.SIGTERM)
+        self.terminate()
         try:
             return self.child.wait(within_s)
         except subprocess.TimeoutExpired:
