@@ -25,6 +25,7 @@ from pipeline.transport.settings import ClientSettings, connect
 from pipeline.worker.held import Held
 from pipeline.worker.loop import Partition, Worker
 from pipeline.worker.outbox import Outbox
+from pipeline.worker.watermarks import Watermarks
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -98,6 +99,7 @@ class Deployment:
         self.config = setup.config
         self.store: Store = open_store(store)
         probe(self.store)
+        self.watermarks = Watermarks(self.config.kafka.client(bootstrap, "admin"))
         self.records = describe(bootstrap, self.config, names.RECORDS)
 
     def panes(self) -> TopicInfo:
@@ -135,18 +137,8 @@ class Deployment:
         """What tells at which offset a chain without epochs begins."""
 
         def watermark() -> int:
-            from confluent_kafka import Consumer, KafkaException, TopicPartition
-
-            from pipeline.store import StoreUnclear
-
-            consumer = connect(Consumer, self.consumer())
-            try:
-                low, high = consumer.get_watermark_offsets(TopicPartition(topic.name, partition), timeout=10)
-            except (KafkaException, TypeError) as error:
-                raise StoreUnclear(f"{topic.name}/{partition}: the broker did not tell where the log begins") from error
-            finally:
-                consumer.close()
-            return int(low if self.settings.start == "earliest" else high)
+            low, high = self.watermarks.of(topic.name, partition)
+            return low if self.settings.start == "earliest" else high
 
         return watermark
 
@@ -317,7 +309,9 @@ def work(
     outbox = deployment.outbox()
     partitions = kind(deployment, outbox)
     topics = [topic.name for topic in partitions.topics]
-    worker = Worker(deployment.consumer(), topics, partitions.hold, outbox, deployment.settings, say=say)
+    worker = Worker(
+        deployment.consumer(), topics, partitions.hold, outbox, deployment.watermarks, deployment.settings, say=say
+    )
     report = WorkReport()
     try:
         worker.run(stop, lambda: until_end and _over(deployment, partitions, worker))
