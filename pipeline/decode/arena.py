@@ -34,6 +34,8 @@ _PARTS: tuple[tuple[str, Any, int], ...] = (
     ("pt8", np.uint8, c.PT8 * c.PT),
 )
 _BYTES = sum(np.dtype(kind).itemsize * size for _, kind, size in _PARTS)
+_RARE64 = (c.R_NAME_ID, c.R_ANOMALY)
+_RARE32 = (c.R_VLAN, c.R_PEER_UNIT, c.R_SUBFUNC, c.R_ADDR_SUB, c.R_STATUS, c.R_FLAGS, c.R_GAP)
 _SPARSE64 = (c.P_NAME_ID, c.P_RAW, c.P_SOURCE_TS)
 
 
@@ -56,7 +58,7 @@ class Arenas:
         self.made = 0
 
     def take(self) -> tuple[NDArray[np.uint8], Output]:
-        """An arena whose sparse columns are zero, and its columns for the kernels."""
+        """An arena whose rare and sparse columns are zero, and its columns for the kernels."""
         with self._lock:
             memory = self._free.pop() if self._free else None
         if memory is None:
@@ -64,19 +66,32 @@ class Arenas:
             self.made += 1
         return memory, _output(memory)
 
-    def columns(self, memory: NDArray[np.uint8], records: int, points: int, sparse: bool) -> Columns:
-        """The first `records` rows as read-only columns; the arena returns when the last view of them is gone."""
+    def columns(self, memory: NDArray[np.uint8], records: int, points: int, *, rare: bool, sparse: bool) -> Columns:
+        """The first rows as read-only columns; the arena returns when the last view of them is gone.
+
+        Args:
+            memory: an arena.
+            records, points: rows.
+            rare, sparse: whether rare columns of records, and sparse ones of points, were written.
+        """
         lease = memory.view(_Lease)
-        weakref.finalize(lease, self._give_back, memory, points if sparse else 0).atexit = False
+        dirty = (records if rare else 0, points if sparse else 0)
+        weakref.finalize(lease, self._give_back, memory, *dirty).atexit = False
         lease.flags.writeable = False
         return _columns(_output(lease), records, points)
 
-    def _give_back(self, memory: NDArray[np.uint8], dirty: int) -> None:
-        if dirty:
-            output = _output(memory)
+    def _give_back(self, memory: NDArray[np.uint8], records: int, points: int) -> None:
+        output = _output(memory)
+        if records:
+            for column in _RARE64:
+                output.rec64[column * c.REC : column * c.REC + records] = 0
+            for column in _RARE32:
+                output.rec32[column * c.REC : column * c.REC + records] = 0
+        if points:
             for column in _SPARSE64:
-                output.pt64[column * c.PT : column * c.PT + dirty] = 0
-            output.pt32[:dirty] = 0
+                output.pt64[column * c.PT : column * c.PT + points] = 0
+            output.pt32[:points] = 0
+            output.pt16[c.P_QUALITY * c.PT : c.P_QUALITY * c.PT + points] = 0
         with self._lock:
             self._free.append(memory)
 

@@ -180,9 +180,10 @@ class Decoder:
         self._output.rec32.view(np.uint32)[c.R_BOOT * c.REC :][:records] = self.settings.boot
         self._output.rec16.view(np.uint16)[c.R_SHARD * c.REC :][:records] = self.settings.shard
         self._output.rec32[c.R_OFFSET * c.REC + records] = points
-        batch = self._arenas.columns(self._arena, records, points, bool(ctl[c.C_SPARSE]))
+        rare, sparse = bool(ctl[c.C_RARE]), bool(ctl[c.C_SPARSE])
+        batch = self._arenas.columns(self._arena, records, points, rare=rare, sparse=sparse)
         self._arena, self._output = self._arenas.take()
-        ctl[c.C_RECORDS] = ctl[c.C_POINTS] = ctl[c.C_SPARSE] = 0
+        ctl[c.C_RECORDS] = ctl[c.C_POINTS] = ctl[c.C_RARE] = ctl[c.C_SPARSE] = 0
         return batch
 
 
