@@ -147,6 +147,7 @@ def set_context(w: Row, flow: Rows, k: int, direction: int, strict: int) -> int:
     w[c.X_SENDER_IS_CLIENT] = 0 if flow[k, c.F_CLIENT] == 1 - direction else 1
     w[c.X_STRICT] = strict
     w[c.X_TRANSPORT] = flow[k, c.F_PORTS] & 15
+    w[c.X_HEADED] = 0
     return 0
 
 
@@ -177,6 +178,7 @@ def next_pdu(data: Bytes, m: Memory, w: Row) -> int:
         return c.AGAIN
     protocol = flow[k, c.F_PROTOCOL]
     set_context(w, flow, k, direction, 0)
+    clear(w)
     length = call(w[c.FRAMES_AT + protocol], data, at, end, w)
     if length < 0:
         w[n.N_FOREIGN] += 1
@@ -193,8 +195,8 @@ def next_pdu(data: Bytes, m: Memory, w: Row) -> int:
         w[c.C_POS] = end
         return c.AGAIN
     size = end - at if short else length
-    clear(w)
-    call(w[c.HEADS_AT + protocol], data, at, size, w)
+    if w[c.X_HEADED] == 0:
+        call(w[c.HEADS_AT + protocol], data, at, size, w)
     flow[k, c.F_STATE] = w[c.X_STATE]
     q = decide_kind(m.pend, flow, k, direction, w)
     if w[c.S_KIND] == _RESPONSE:

@@ -165,6 +165,28 @@ def _shape_rtu(data: Bytes, at: int, end: int, w: Row) -> int:
     return length if length >= 4 and looks_right(data, at + 1, at + length - 2) else -1
 
 
+@kernel(inline=True)
+def _head_mbap(data: Bytes, at: int, size: int, w: Row) -> int:
+    """Fill the scratch with what stands before the body of an MBAP PDU (Implementation Guide 3.1.3)."""
+    w[c.S_TXN] = be16(data, at) if size >= 2 else 0
+    w[c.S_UNIT] = u8(data, at + 6) if size >= 7 else 0
+    w[c.S_KEY] = (w[c.S_TXN] << 8) | w[c.S_UNIT]
+    if size < 8:
+        w[c.S_ANOMALY] |= _LENGTH
+        return 0
+    w[c.S_FUNC] = u8(data, at + 7) & 0x7F
+    if be16(data, at + 2) != 0:
+        w[c.S_ANOMALY] |= _BAD_ID
+    length = be16(data, at + 4)
+    if 6 + length != size:
+        w[c.S_ANOMALY] |= _LENGTH
+    if length > _LONGEST:
+        w[c.S_ANOMALY] |= _OVERSIZE
+    w[c.S_ROLE] = role_of(data, at + 7, at + size)
+    w[c.S_ECHO] = echo_of(data, at + 7, at + size, w[c.S_ROLE])
+    return 0
+
+
 @kernel(FRAME)
 def frame(data: Bytes, at: int, end: int, w: Row) -> int:
     """Length of the PDU that starts at `at`, 0 when more bytes are needed to know, -1 when this is no Modbus.
@@ -192,6 +214,10 @@ def frame(data: Bytes, at: int, end: int, w: Row) -> int:
             return 6 + length
         return _shape_rtu(data, at, end, w)
     if identifier == 0 and (exact or w[c.X_STATE] == MBAP) and 2 <= length <= _LONGEST:
+        if 6 + length <= size:
+            w[c.X_STATE] = MBAP
+            w[c.X_HEADED] = 1
+            _head_mbap(data, at, 6 + length, w)
         return 6 + length
     if w[c.X_STATE] == UNKNOWN_FRAMING and size <= _RTU_LONGEST and _frame_rtu(data, at, end, w) > 0:
         return _frame_rtu(data, at, end, w)
@@ -221,23 +247,7 @@ def head(data: Bytes, at: int, size: int, w: Row) -> int:
             w[c.S_ROLE] = role_of(data, at + 1, at + size - 2)
             w[c.S_ECHO] = echo_of(data, at + 1, at + size - 2, w[c.S_ROLE])
         return 0
-    w[c.S_TXN] = be16(data, at) if size >= 2 else 0
-    w[c.S_UNIT] = u8(data, at + 6) if size >= 7 else 0
-    w[c.S_KEY] = (w[c.S_TXN] << 8) | w[c.S_UNIT]
-    if size < 8:
-        w[c.S_ANOMALY] |= _LENGTH
-        return 0
-    w[c.S_FUNC] = u8(data, at + 7) & 0x7F
-    if be16(data, at + 2) != 0:
-        w[c.S_ANOMALY] |= _BAD_ID
-    length = be16(data, at + 4)
-    if 6 + length != size:
-        w[c.S_ANOMALY] |= _LENGTH
-    if length > _LONGEST:
-        w[c.S_ANOMALY] |= _OVERSIZE
-    w[c.S_ROLE] = role_of(data, at + 7, at + size)
-    w[c.S_ECHO] = echo_of(data, at + 7, at + size, w[c.S_ROLE])
-    return 0
+    return _head_mbap(data, at, size, w)
 
 
 def _kernels() -> tuple[Any, Any, Any]:
