@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Generic, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -27,29 +27,10 @@ kilobyte for each column."""
 _COPY_BELOW = 8_192
 """A batch smaller than this is copied rather than held: a few rows shall not keep a large buffer from reuse."""
 
-_PLAIN: dict[str, Any] = {"use_dictionary": False, "compression": "lz4", "write_statistics": ["ts"]}
-_DELTA = ("ts", "seq", "packet", "txn", "rtt_us", "addr")
-ENCODINGS: dict[str, dict[str, Any]] = {
-    "record": _PLAIN
-    | {
-        "column_encoding": dict.fromkeys(_DELTA, "DELTA_BINARY_PACKED"),
-        "write_batch_size": 16_384,
-        "data_page_size": 128 << 10,
-    },
-    "point": _PLAIN | {"use_byte_stream_split": ["value"], "write_batch_size": 8_192, "data_page_size": 64 << 10},
-    "alert": {"compression": "zstd", "compression_level": 3},
-}
-"""Writer settings per schema.  Fresh data is read little and written much: the fastest that is still small.
-
-BYTE_STREAM_SPLIT would be faster still for whole numbers, but readers in wide use know it for floats only.  Pages that
-stay in the processor's cache while they are encoded and compressed are a third faster than the library's of 1 MiB.
-"""
-_SMALL: dict[str, Any] = {"compression": "zstd", "compression_level": 3}
-
-
-def _name(schema: pa.Schema) -> str:
-    metadata: dict[bytes, bytes] = schema.metadata or {}
-    return metadata.get(b"fieldtap.schema", b"").decode()
+_DELTA = frozenset(("ts", "seq", "packet", "txn", "rtt_us", "addr"))
+_RANGED = frozenset(("ts",))
+_COMPRESSED: dict[str, Any] = {"compression": "zstd", "compression_level": 3}
+"""Of tables that are small.  Records and values are written much and read little: see `pipeline.sink.columnfile`."""
 
 
 def sync(path: Path) -> None:
@@ -69,7 +50,7 @@ def write_table(path: Path, table: pa.Table) -> None:
     """
     pending = path.with_name(f".{path.name}.writing")
     try:
-        pq.write_table(table, pending, **ENCODINGS.get(_name(table.schema), _SMALL))
+        pq.write_table(table, pending, **_COMPRESSED)
         sync(pending)
         os.replace(pending, path)
     except OSError as error:
@@ -164,6 +145,13 @@ class Parts(Generic[F]):
         return self.folder / f".{self._part().name}.writing"
 
 
+def column_file(file: BinaryIO, schema: pa.Schema) -> ColumnFile:
+    """A file of RECORD_ROWS or POINT_ROWS."""
+    from pipeline.sink.columnfile import ColumnFile
+
+    return ColumnFile(file, schema, delta=_DELTA, ranged=_RANGED)
+
+
 class ColumnDataset:
     """Parts of columns of numbers, from the arrays that decode made; see `pipeline.sink.columnfile`.
 
@@ -172,16 +160,8 @@ class ColumnDataset:
     """
 
     def __init__(self, folder: Path, schema: pa.Schema, *, part_rows: int) -> None:
-        from pipeline.sink.columnfile import ColumnFile
-
-        delta = frozenset(ENCODINGS[_name(schema)].get("column_encoding", ()))
-        ranged = frozenset(ENCODINGS[_name(schema)]["write_statistics"])
         self.folder = folder
-
-        def start(path: Path) -> ColumnFile:
-            return ColumnFile(path.open("wb"), schema, delta=delta, ranged=ranged)
-
-        self._parts = Parts(folder, start, rows=part_rows)
+        self._parts = Parts(folder, lambda path: column_file(path.open("wb"), schema), rows=part_rows)
 
     @property
     def rows(self) -> int:
@@ -256,7 +236,7 @@ class Dataset:
 
     def _open(self, path: Path) -> pq.ParquetWriter:
         self._groups = 0
-        return pq.ParquetWriter(path, self.schema, **ENCODINGS.get(_name(self.schema), _SMALL))
+        return pq.ParquetWriter(path, self.schema, **_COMPRESSED)
 
     def _flush(self) -> None:
         if self._held:
