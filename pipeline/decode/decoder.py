@@ -131,13 +131,11 @@ class Decoder:
     def _give_up_hole(self) -> bool:
         """Put the oldest hole's stream to work; False when none is left."""
         from pipeline.decode import layout as c
-        from pipeline.decode.assembly import give_up_oldest_hole, work_on
+        from pipeline.decode.holes import give_up_oldest
 
         m = self._memory
         while m.w[c.C_HOLE_HEAD] < m.w[c.C_HOLE_TAIL]:
-            place = give_up_oldest_hole(m.flow, m.held, m.links, m.holes, m.w)
-            if place >= 0:
-                work_on(m.w, place >> 1, place & 1)
+            if give_up_oldest(m, m.w):
                 return True
         return False
 

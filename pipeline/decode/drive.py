@@ -13,8 +13,8 @@ from detectors.jit import i64, kernel
 from pipeline.decode import counters as n
 from pipeline.decode import layout as c
 from pipeline.decode import pairing
-from pipeline.decode.assembly import next_bytes
 from pipeline.decode.emit import remember_name, write_rare, write_record, write_run, write_sparse
+from pipeline.decode.holes import next_bytes
 from pipeline.decode.intake import next_packet, take_up
 from pipeline.decode.pdu import next_pdu
 from pipeline.decode.state import Memory, Output, Packets

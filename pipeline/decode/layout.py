@@ -72,7 +72,9 @@ FLOW = 48
 UNDECIDED, IGNORED = 0, -1
 HOW_NONE, HOW_PORT, HOW_MEANING, HOW_SYN = 0, 1, 2, 3
 FLOW_BY_SHAPE, FLOW_FOREIGN_SAID = 1, 2
-DIR_MIDSTREAM, DIR_REORDERED, DIR_RESYNC = 1, 2, 4
+DIR_MIDSTREAM, DIR_REORDERED, DIR_RESYNC, DIR_DIFFERS = 1, 2, 4, 8
+GIVEN_UP = -1
+"""D_HOLE_TS of a hole that is to be skipped."""
 
 # --- scratch of a record: what head and body say of a PDU
 (S_KEY, S_ECHO, S_OP, S_UNIT, S_PEER_UNIT, S_TXN, S_FUNC, S_SUBFUNC, S_SPACE, S_ADDR, S_COUNT, S_ADDR_SUB, S_NAME_ID,
@@ -117,7 +119,7 @@ FRAGMENTS = 256
  C_FREE_CHUNK_COUNT, C_FREE_HELD, C_HOLE_HEAD, C_HOLE_TAIL, C_FIRST_PACKET, C_TIMEOUT, C_VLAN_SCOPE, C_SITE, C_SHARD,
  C_BOOT, C_NEED, C_NAMES, C_NAME_BYTES, C_LOADED,
  C_REGISTERED, C_DEADLINE,
- C_ASKED, C_GAP, C_RARE) = range(42)  # fmt: skip
+ C_ASKED, C_GAP, C_RARE, C_LAST, C_FRESH, C_HAND, C_KEY) = range(46)  # fmt: skip
 CONTROL = 48
 
 # --- what the driver asks of its caller
@@ -135,6 +137,8 @@ PROTOCOLS = 8
 NANOSECONDS = 1_000_000_000
 HOLD_BYTES = 65536
 """Bytes held for a flow direction behind a hole, at most."""
+STREAM_BYTES = 1 << 18
+"""Room for bytes that are put together: a kept beginning and a segment."""
 HOLD_NS = NANOSECONDS
 DUPLICATE_NS = 50_000_000
 """A mirrored copy of a packet follows within this time."""

@@ -10,6 +10,7 @@ from pipeline.decode import counters as n
 from pipeline.decode import layout as c
 from pipeline.decode import pairing
 from pipeline.decode.assembly import keep_left
+from pipeline.decode.copies import remember
 from pipeline.decode.emit import count_points
 from pipeline.decode.flows import set_client, turn
 from pipeline.decode.state import Memory
@@ -30,7 +31,7 @@ _MATCHED, _UNMATCHED, _LATE, _DUPLICATE = (
 _TCP = int(Transport.TCP)
 _BAD = int(Anomaly.MALFORMED | Anomaly.LENGTH_MISMATCH)
 _NOT_PROTOCOL = int(Anomaly.NOT_PROTOCOL)
-_TRUNCATED, _SPLIT, _PIPELINED, _REORDERED, _MIDSTREAM, _GAP, _RESYNC = (
+_TRUNCATED, _SPLIT, _PIPELINED, _REORDERED, _MIDSTREAM, _GAP, _RESYNC, _DIFFERS = (
     int(a)
     for a in (
         Anomaly.TRUNCATED,
@@ -40,6 +41,7 @@ _TRUNCATED, _SPLIT, _PIPELINED, _REORDERED, _MIDSTREAM, _GAP, _RESYNC = (
         Anomaly.MIDSTREAM,
         Anomaly.GAP_BEFORE,
         Anomaly.RESYNCHRONISED,
+        Anomaly.OVERLAP_DIFFERS,
     )
 )
 _BY_SHAPE = int(Flag.BY_SHAPE)
@@ -130,6 +132,8 @@ def circumstances(flow: Rows, k: int, base: int, w: Row, at: int, more: bool) ->
             bits |= _REORDERED
         if flags & c.DIR_RESYNC:
             bits |= _RESYNC
+        if flags & c.DIR_DIFFERS:
+            bits |= _DIFFERS
         flow[k, base + c.D_FLAGS] = 0
     gap = flow[k, base + c.D_GAP]
     if gap:
@@ -206,6 +210,8 @@ def next_pdu(data: Bytes, m: Memory, w: Row) -> int:
         return c.FULL
     if short:
         w[c.S_ANOMALY] = (w[c.S_ANOMALY] & ~_FAULTS) | _TRUNCATED if w[c.G_MISSING] else w[c.S_ANOMALY] | _BAD
+    else:
+        remember(data, at, size, 2 * k + direction, m.said, m.fresh, w)
     circumstances(flow, k, base, w, at, at + size < end)
     w[c.S_LENGTH] = size
     if flow[k, c.F_FLAGS] & c.FLOW_BY_SHAPE:
