@@ -19,13 +19,14 @@ from pipeline.decode.protocols.modbus_body import body
 from pipeline.decode.protocols.modbus_codes import is_named_exception, is_public
 from pipeline.decode.protocols.modbus_parts import echo_of
 from pipeline.decode.signatures import FRAME, HEAD
-from schemas.codes import Anomaly, Protocol, RecordFlag
+from schemas.codes import Anomaly, Protocol, RecordFlag, Transport
 
 Row = NDArray[np.int64]
 
 UNKNOWN_FRAMING, MBAP, RTU = 0, 1, 2
 _LONGEST = 254  # bytes behind the length field: unit and a PDU of 253 (Implementation Guide 3.1.3)
 _RTU_LONGEST = 256
+_TCP = int(Transport.TCP)
 _MOST_BITS = 2000  # V1.1b3, 6.1 and 6.2
 _BAD_ID = int(Anomaly.BAD_PROTOCOL_ID)
 _LENGTH = int(Anomaly.LENGTH_MISMATCH | Anomaly.MALFORMED)
@@ -159,6 +160,15 @@ def _frame_rtu(data: Bytes, at: int, end: int, w: Row) -> int:
 
 
 @kernel()
+def _begins_rtu(data: Bytes, at: int, end: int, w: Row) -> bool:
+    """Whether data[at:end] may be the beginning of a first RTU frame: of a public function, and longer than this."""
+    if w[c.X_STATE] != UNKNOWN_FRAMING or w[c.X_TRANSPORT] != _TCP or not is_public(u8(data, at + 1) & 0x7F):
+        return False
+    length = rtu_length(data, at, end, w[c.X_SENDER_IS_CLIENT])
+    return length == 0 or end - at < length <= _RTU_LONGEST
+
+
+@kernel()
 def _shape_rtu(data: Bytes, at: int, end: int, w: Row) -> int:
     """RTU frame on an unknown port: checksum and the shape of a public function must both hold."""
     length = _frame_rtu(data, at, end, w)
@@ -203,7 +213,7 @@ def frame(data: Bytes, at: int, end: int, w: Row) -> int:
         if w[c.X_STATE] == UNKNOWN_FRAMING and _crc_holds(data, at, end):
             return size
         wrong = size >= 4 and be16(data, at + 2) != 0
-        return -1 if wrong else 0
+        return -1 if wrong and not _begins_rtu(data, at, end, w) else 0
     identifier = be16(data, at + 2)
     length = be16(data, at + 4)
     exact = 6 + length == size and 2 <= length <= _LONGEST
@@ -225,7 +235,7 @@ def frame(data: Bytes, at: int, end: int, w: Row) -> int:
         return 6 + length if 2 <= length <= _LONGEST else size
     if exact and (w[c.X_STATE] == MBAP or is_public(u8(data, at + 7) & 0x7F)):
         return size
-    return -1
+    return 0 if _begins_rtu(data, at, end, w) else -1
 
 
 @kernel(HEAD)
