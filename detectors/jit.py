@@ -114,9 +114,26 @@ def kernel(signature: Any = None, *, inline: bool = False) -> Callable[[Callable
 
     def wrap(function: Callable[P, R]) -> Callable[P, R]:
         compiled: Callable[P, R] = njit(signature, **options)(function) if signature else njit(**options)(function)
+        _widen_constants(compiled)
         return compiled
 
     return wrap
+
+
+def _widen_constants(compiled: Any) -> None:
+    """Let calls with constants in their arguments share one version of a kernel.
+
+    numba makes a type of each constant, and compiles a callee anew for each: what a constant is worth to the code, LLVM
+    finds out itself where it inlines.
+    """
+    from numba.core import types
+
+    plain = getattr(compiled, "get_call_template", None)
+    if plain is not None:  # without JIT there is none
+        widen: Callable[[Any], Any] = types.unliteral
+        compiled.get_call_template = lambda args, kws: plain(
+            [widen(a) for a in args], {name: widen(a) for name, a in kws.items()}
+        )
 
 
 def is_checked() -> bool:

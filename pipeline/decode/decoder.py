@@ -135,7 +135,7 @@ class Decoder:
 
         m = self._memory
         while m.w[c.C_HOLE_HEAD] < m.w[c.C_HOLE_TAIL]:
-            if give_up_oldest(m, m.w):
+            if give_up_oldest(m.flow, m.holes, m.w):
                 return True
         return False
 

@@ -23,27 +23,16 @@ from schemas.codes import Anomaly
 
 Row = NDArray[np.int64]
 Rows = NDArray[np.int64]
+Chunks = NDArray[np.uint8]
 
 _DIFFERS = int(Anomaly.OVERLAP_DIFFERS)
 _FAR = 1 << 24  # a jump beyond this is another connection, not a hole
 call = indirect_call()
 
 
-@kernel(inline=True)
-def accept(data: Bytes, m: Memory, w: Row, k: int, base: int) -> bool:
-    """Whether a TCP segment with payload, trimmed to what is new (G_OFF, G_LEN), is to be delivered now."""
-    if w[c.G_SEQ] != m.flow[k, base + c.D_NEXT] and not _out_of_turn(data, m, w):
-        return False
-    if m.flow[k, base + c.D_HELD] >= 0:
-        streams.compare_held(data, w, m.flow, k, base, m.held, m.chunks, m.links)
-    w[c.C_LAST] = (w[c.G_SEQ] + w[c.G_LEN]) & 0xFFFFFFFF
-    m.flow[k, base + c.D_NEXT] = (w[c.C_LAST] + w[c.G_MISSING]) & 0xFFFFFFFF
-    return True
-
-
 @kernel()
-def _out_of_turn(data: Bytes, m: Memory, w: Row) -> bool:
-    """A segment that does not begin where its stream stands; whether it goes on with the stream all the same."""
+def is_due(data: Bytes, m: Memory, w: Row) -> bool:
+    """Whether a segment that does not begin where its stream stands goes on with it, trimmed to what is new."""
     flow, k, direction = m.flow, w[c.G_FLOW], w[c.G_DIR]
     base = c.F_DIR + direction * c.DIRECTION
     if flow[k, base + c.D_NEXT] < 0:
@@ -51,7 +40,7 @@ def _out_of_turn(data: Bytes, m: Memory, w: Row) -> bool:
         return True
     distance = streams.after(w[c.G_SEQ], flow[k, base + c.D_NEXT])
     if abs(distance) > _FAR:
-        return _jump(m, w, k, direction)
+        return _jump(flow, m.held, m.chunks, m.links, m.said, m.stream, w, k, direction)
     if distance > 0:
         flow[k, base + c.D_FLAGS] |= c.DIR_REORDERED
         streams.hold(data, w, flow, k, m.held, m.chunks, m.links, m.holes)
@@ -63,7 +52,7 @@ def _out_of_turn(data: Bytes, m: Memory, w: Row) -> bool:
         w[n.N_COPY] += 1
     else:
         w[n.N_OVERLAP] += 1
-    if w[c.G_LEN] > 1 and _contradicts(data, m, w, k, direction, distance):
+    if w[c.G_LEN] > 1 and _contradicts(data, flow, m.chunks, m.links, m.said, w, k, direction, distance):
         return False
     if whole:
         return False
@@ -74,9 +63,8 @@ def _out_of_turn(data: Bytes, m: Memory, w: Row) -> bool:
 
 
 @kernel()
-def _jump(m: Memory, w: Row, k: int, direction: int) -> bool:
+def _jump(flow: Rows, held: Rows, chunks: Chunks, links: Row, said: Rows, stream: Bytes, w: Row, k: int, direction: int) -> bool:  # fmt: skip # noqa: E501
     """Another connection on the same ports, or noise: what was kept and held of the last comes first."""
-    flow = m.flow
     base = c.F_DIR + direction * c.DIRECTION
     if flow[k, base + c.D_HELD] >= 0:
         set_aside(w, i64(c.STAGE_TCP))
@@ -88,32 +76,32 @@ def _jump(m: Memory, w: Row, k: int, direction: int) -> bool:
         w[c.C_LAST] = flow[k, base + c.D_NEXT]
         w[c.C_FINAL] = 1
         w[c.G_MISSING] = 1
-        load_left(flow, k, base, m.chunks, m.links, m.stream, w)
+        load_left(flow, k, base, chunks, links, stream, w)
         at_hand(w, i64(c.BUF_STREAM), i64(0), left, left)
         return False
-    streams.forget_direction(flow, k, direction, m.held, m.links, m.said, w)
+    streams.forget_direction(flow, k, direction, held, links, said, w)
     flow[k, base + c.D_FLAGS] |= c.DIR_RESYNC
     return True
 
 
 @kernel()
-def _contradicts(data: Bytes, m: Memory, w: Row, k: int, direction: int, distance: int) -> bool:
+def _contradicts(data: Bytes, flow: Rows, chunks: Chunks, links: Row, said: Rows, w: Row, k: int, direction: int, distance: int) -> bool:  # fmt: skip # noqa: E501
     """Whether a copy says something else than the PDU that was said in its place; then that is at hand.
 
     A copy of one byte is a keep-alive, whose byte means nothing (RFC 1122 4.2.3.6).  A copy that differs from a PDU
     that is still incomplete marks the next record.
     """
-    flow, at, size = m.flow, w[c.G_OFF], w[c.G_LEN]
+    at, size = w[c.G_OFF], w[c.G_LEN]
     base = c.F_DIR + direction * c.DIRECTION
     left = flow[k, base + c.D_LEFT_LEN]
     if left > 0:
         start = max(i64(0), -distance - left)  # of the copy, where the kept bytes begin
         common = min(size, -distance) - start
         skip = left + distance + start
-        if common > 0 and streams.differs(data, at + start, flow[k, base + c.D_LEFT], skip, common, m.chunks, m.links):
+        if common > 0 and streams.differs(data, at + start, flow[k, base + c.D_LEFT], skip, common, chunks, links):
             w[n.N_DIFFERS] += 1
             flow[k, base + c.D_FLAGS] |= c.DIR_DIFFERS
-    other = copies.differing(data, at, size, w[c.G_SEQ], 2 * k + direction, m.said, w)
+    other = copies.differing(data, at, size, w[c.G_SEQ], 2 * k + direction, said, w)
     if other < 0 and w[c.C_NEED] >= 0:
         other = w[c.C_NEED]
         set_context(w, flow, k, direction, i64(1))
@@ -127,7 +115,7 @@ def _contradicts(data: Bytes, m: Memory, w: Row, k: int, direction: int, distanc
     w[c.C_LAST] = (w[c.G_SEQ] + size) & 0xFFFFFFFF
     w[c.C_FINAL] = 1
     if size > -distance:
-        lose(flow, k, base, i64(0), m.links, w)
+        lose(flow, k, base, i64(0), links, w)
         flow[k, base + c.D_NEXT] = (w[c.C_LAST] + w[c.G_MISSING]) & 0xFFFFFFFF
     at_hand(w, w[c.G_BUF], at + other, at + size, i64(0))
     return True

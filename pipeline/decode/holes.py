@@ -18,7 +18,6 @@ from pipeline.decode.assembly import at_hand, load_left
 from pipeline.decode.bytes import Bytes
 from pipeline.decode.flows import turn
 from pipeline.decode.pdu import set_context
-from pipeline.decode.state import Memory
 
 Row = NDArray[np.int64]
 Rows = NDArray[np.int64]
@@ -51,28 +50,28 @@ def give_up(w: Row, flow: Rows, k: int, direction: int) -> int:
 
 
 @kernel()
-def give_up_oldest(m: Memory, w: Row) -> bool:
+def give_up_oldest(flow: Rows, holes: Rows, w: Row) -> bool:
     """Take the oldest hole's timer and give that hole up; False when the timer is stale."""
     slot = w[c.C_HOLE_HEAD] % c.HOLES
     w[c.C_HOLE_HEAD] += 1
-    k, direction, since = m.holes[slot, 0], m.holes[slot, 1], m.holes[slot, 2]
+    k, direction, since = holes[slot, 0], holes[slot, 1], holes[slot, 2]
     base = c.F_DIR + direction * c.DIRECTION
-    if m.flow[k, base + c.D_HELD] < 0 or m.flow[k, base + c.D_HOLE_TS] != since:
+    if flow[k, base + c.D_HELD] < 0 or flow[k, base + c.D_HOLE_TS] != since:
         return False
-    give_up(w, m.flow, k, direction)
+    give_up(w, flow, k, direction)
     return True
 
 
 @kernel()
-def give_up_in_time(m: Memory, w: Row) -> bool:
+def give_up_in_time(flow: Rows, holes: Rows, w: Row) -> bool:
     """Give up the oldest hole when its time is over, or when too many are open; whether there was one to look at."""
     if w[c.C_HOLE_HEAD] >= w[c.C_HOLE_TAIL]:
         return False
-    since = m.holes[w[c.C_HOLE_HEAD] % c.HOLES, 2]
+    since = holes[w[c.C_HOLE_HEAD] % c.HOLES, 2]
     many = w[c.C_HOLE_TAIL] - w[c.C_HOLE_HEAD] >= c.HOLES - 2
     if not many and since + c.HOLD_NS > w[c.C_NOW]:
         return False
-    give_up_oldest(m, w)
+    give_up_oldest(flow, holes, w)
     return True
 
 

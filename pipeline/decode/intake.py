@@ -10,7 +10,7 @@ from pipeline.decode import copies, holes, pairing, streams
 from pipeline.decode import counters as n
 from pipeline.decode import layout as c
 from pipeline.decode.assembly import front, set_aside
-from pipeline.decode.disorder import accept
+from pipeline.decode.disorder import is_due
 from pipeline.decode.flows import add_flow, find_flow
 from pipeline.decode.fragments import add_fragment
 from pipeline.decode.link import FRAGMENT, SKIPPED, parse_packet, parse_transport
@@ -83,7 +83,7 @@ def next_packet(packets: Packets, m: Memory, w: Row) -> int:
             w[c.C_FLOW], w[c.C_DIR], w[c.C_ASKED], w[c.C_GAP] = w[c.G_FLOW], w[c.G_DIR], q, 0
             w[n.N_TIMEOUTS] += 1
             return c.EMIT
-    if w[c.C_HOLE_HEAD] < w[c.C_HOLE_TAIL] and holes.give_up_in_time(m, w):
+    if w[c.C_HOLE_HEAD] < w[c.C_HOLE_TAIL] and holes.give_up_in_time(m.flow, m.holes, w):
         return c.AGAIN
     if w[c.C_FLOWS] >= m.flow.shape[0]:
         copies.seal(packets.data, m.said, m.fresh, w)
@@ -225,10 +225,13 @@ def take_up(data: Bytes, m: Memory, w: Row, stage: int) -> int:
             w[n.N_DATAGRAM_COPY] += 1
             return c.AGAIN
     elif payload > 0:
-        if stage == c.STAGE_ACCEPTED:
-            w[c.C_LAST] = (w[c.G_SEQ] + w[c.G_LEN]) & 0xFFFFFFFF
-        elif not accept(data, m, w, k, base):
-            return c.AGAIN
+        if stage != c.STAGE_ACCEPTED:
+            if w[c.G_SEQ] != flow[k, base + c.D_NEXT] and not is_due(data, m, w):
+                return c.AGAIN
+            if flow[k, base + c.D_HELD] >= 0:
+                streams.compare_held(data, w, flow, k, base, m.held, m.chunks, m.links)
+            flow[k, base + c.D_NEXT] = (w[c.G_SEQ] + w[c.G_LEN] + w[c.G_MISSING]) & 0xFFFFFFFF
+        w[c.C_LAST] = (w[c.G_SEQ] + w[c.G_LEN]) & 0xFFFFFFFF
         if w[c.G_TCP] & streams.FIN:
             w[c.C_FINAL] = 1
     w[c.C_WORK] = c.WORK_BYTES
