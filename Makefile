@@ -6,10 +6,12 @@ OUT ?= out
 MINUTES ?= 30
 SEED ?= 1
 NODES ?= 1
+DAMAGES ?= 50000
 POISON ?= 10000000
 KILLS ?= 500
+SEEDS ?= 100000
 
-.PHONY: help setup run test lint fuzz faults-poison faults-shard bench docs agreement kafka-up kafka-down constraints clean
+.PHONY: help setup run test lint fuzz faults-poison faults-shard faults-sim bench docs agreement kafka-up kafka-down constraints clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -49,6 +51,10 @@ faults-poison: setup ## ten million poisoned messages through decode and all det
 
 faults-shard: setup ## kill a shard with -9 500 times, with a real Kafka (the tests do so 20 times)
 	FIELDTAP_KILLS=$(KILLS) $(BIN)/python -m pytest tests/kafka/test_shard_kills.py -s
+
+faults-sim: setup ## 100,000 simulated runs of the ledger and 50,000 damaged objects (the tests: 2,000 and 500)
+	$(BIN)/python -m tests.simulation.campaign --seeds $(SEEDS)
+	$(BIN)/python -m tests.ledger.damage --objects $(DAMAGES)
 
 bench: setup     ## every figure of benchmarks/README.md, added to benchmarks/results
 	$(BIN)/python -m benchmarks.table

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""What is installed has its byte code beside it; told to write none, Python compiles for a tenth of a start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def python(
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env={**os.environ, **(environment or {})},
+        env={**_ENVIRONMENT, **(environment or {})},
         preexec_fn=(lambda: os.sched_setaffinity(0, cores)) if cores else None,
         check=False,
     )

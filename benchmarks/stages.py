@@ -22,8 +22,9 @@ from pipeline.inventory import Inventory
 from pipeline.panes import Collector
 from pipeline.second import SecondStage
 from pipeline.second.local import Across
-from pipeline.sink import Dataset, RecordSink
-from pipeline.sink.points import PointRows
+from pipeline.sink import RecordSink
+from pipeline.sink.dataset import ColumnDataset
+from pipeline.sink.points import point_columns
 from schemas.record import POINT_ROWS
 
 STAGES = ("decode", *DETECTORS, "findings", "across", "inventory", "records", "points", "finish")
@@ -77,7 +78,7 @@ def _run(clock: Clock, path: Path, detectors: Iterable[Detector], folder: Path) 
     detectors = list(detectors)
     findings, inventory, across = Findings(types_of(detectors)), Inventory(), _across()
     records = RecordSink(folder, points="none", threads=1)
-    rows, points = PointRows(), Dataset(folder / "points", POINT_ROWS, part_rows=1 << 40)
+    points = ColumnDataset(folder / "points", POINT_ROWS, part_rows=1 << 40)
     source = batches(path)
     while (batch := clock.timed("decode", next, source, None)) is not None:
         alerts = [clock.timed(d.name, d.on_batch, batch) for d in detectors]
@@ -91,7 +92,7 @@ def _run(clock: Clock, path: Path, detectors: Iterable[Detector], folder: Path) 
         clock.timed("across", across.on_batch, batch)
         clock.timed("inventory", inventory.add, batch)
         clock.timed("records", records.put, batch)
-        clock.timed("points", lambda batch=batch: points.write(rows.all(batch), reused=True))
+        clock.timed("points", lambda batch=batch: points.write(len(batch.points), point_columns(batch)))
         del batch, merge
     clock.timed("across", across.finish)
     clock.timed("finish", records.close)

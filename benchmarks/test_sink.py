@@ -13,8 +13,9 @@ from benchmarks.conftest import Sizes
 from benchmarks.measure import rates, repeat
 from benchmarks.workloads import Shelf, Workload, batches
 from detectors.columns import Columns
-from pipeline.sink import Dataset, RecordSink
-from pipeline.sink.points import PointRows
+from pipeline.sink import RecordSink
+from pipeline.sink.dataset import ColumnDataset
+from pipeline.sink.points import point_columns
 from schemas.record import POINT_ROWS
 
 Held = list[Columns]
@@ -42,9 +43,9 @@ def _records(folder: Path, held: Held, points: Literal["all", "changed", "none"]
 
 
 def _points(folder: Path, held: Held) -> None:
-    rows, dataset = PointRows(), Dataset(folder / "points", POINT_ROWS, part_rows=1 << 40)
+    dataset = ColumnDataset(folder / "points", POINT_ROWS, part_rows=1 << 40)
     for batch in held:
-        dataset.write(rows.all(batch), reused=True)
+        dataset.write(len(batch.points), point_columns(batch))
     dataset.close()
 
 

@@ -28,6 +28,8 @@ def buffer(room: int = _ROOM) -> Evidence:
 def drain(evidence: Evidence) -> Alerts:
     """The alerts so far, copied out."""
     n = int(evidence.filled[0])
+    if n == 0:
+        return Alerts.none()
     evidence.filled[0] = 0
     marks, about, numbers = evidence.marks[:n], evidence.about[:n], evidence.numbers[:n]
     return Alerts.of(

@@ -107,8 +107,9 @@ class FunctionDetector(Existence):
         FindingType(
             code=kernel.TYPE_CONFLICT,
             uid="function.conflicting_response",
-            title="Answer that does not fit its request",
-            text="an answer of {device} unit {unit} to {client} differs from what was asked ({function})",
+            title="Answer that does not fit its request, or contradicts another",
+            text="an answer of {device} unit {unit} to {client} differs from what was asked, or from another answer in "
+            "its place ({function})",
             types=("protocol",),
             analytic_type=1,
             attacks=(_SPOOF, _MIDDLE),

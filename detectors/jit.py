@@ -114,9 +114,26 @@ def kernel(signature: Any = None, *, inline: bool = False) -> Callable[[Callable
 
     def wrap(function: Callable[P, R]) -> Callable[P, R]:
         compiled: Callable[P, R] = njit(signature, **options)(function) if signature else njit(**options)(function)
+        _widen_constants(compiled)
         return compiled
 
     return wrap
+
+
+def _widen_constants(compiled: Any) -> None:
+    """Let calls with constants in their arguments share one version of a kernel.
+
+    numba makes a type of each constant, and compiles a callee anew for each: what a constant is worth to the code, LLVM
+    finds out itself where it inlines.
+    """
+    from numba.core import types
+
+    plain = getattr(compiled, "get_call_template", None)
+    if plain is not None:  # without JIT there is none
+        widen: Callable[[Any], Any] = types.unliteral
+        compiled.get_call_template = lambda args, kws: plain(
+            [widen(a) for a in args], {name: widen(a) for name, a in kws.items()}
+        )
 
 
 def is_checked() -> bool:
@@ -148,6 +165,75 @@ def unaligned_load(bits: int, *, big_endian: bool) -> Callable[[Any, int], int]:
         return types.int64(data, types.int64), generate
 
     return cast("Callable[[Any, int], int]", load)
+
+
+LANES = 8
+"""Elements that a wide store writes at once."""
+
+
+def wide_stores() -> tuple[Callable[..., int], Callable[..., int], Callable[..., int]]:
+    """Kernel-callable stores of eight neighbouring elements; like `unaligned_load`, they check nothing.
+
+    Returns:
+        fill(array, at, value): the low bits of `value` into array[at:at + 8], an array of integers;
+        ramp(array, at, first, step): first, first + step … into array[at:at + 8] of int64;
+        widen(data, at, array, place): the eight big-endian 16-bit numbers at data[at:at + 16] as float64 into
+        array[place:place + 8].
+    """
+    from llvmlite import ir
+    from numba.core import types
+    from numba.extending import intrinsic
+
+    def place(context: Any, builder: Any, kind: Any, array: Any, at: Any, vector: Any) -> Any:
+        address = builder.gep(context.make_array(kind)(context, builder, array).data, [at])
+        return builder.bitcast(address, vector.as_pointer())
+
+    def all_lanes(builder: Any, value: Any) -> Any:
+        none = ir.Constant(ir.VectorType(value.type, LANES), ir.Undefined)
+        lane = ir.IntType(32)
+        first = builder.insert_element(none, value, lane(0))
+        return builder.shuffle_vector(first, none, ir.Constant(ir.VectorType(lane, LANES), [lane(0)] * LANES))
+
+    @intrinsic
+    def fill(typing_context: Any, array: Any, at: Any, value: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            element = ir.IntType(array.dtype.bitwidth)
+            low = builder.trunc(args[2], element) if element.width < 64 else args[2]
+            vector = all_lanes(builder, low)
+            builder.store(vector, place(context, builder, array, args[0], args[1], vector.type), align=1)
+            return ir.IntType(64)(0)
+
+        return types.int64(array, types.int64, types.int64), generate
+
+    @intrinsic
+    def ramp(typing_context: Any, array: Any, at: Any, first: Any, step: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            word = ir.IntType(64)
+            count = ir.Constant(ir.VectorType(word, LANES), [word(i) for i in range(LANES)])
+            vector = builder.add(all_lanes(builder, args[2]), builder.mul(all_lanes(builder, args[3]), count))
+            builder.store(vector, place(context, builder, array, args[0], args[1], vector.type), align=1)
+            return word(0)
+
+        return types.int64(array, types.int64, types.int64, types.int64), generate
+
+    @intrinsic
+    def widen(typing_context: Any, data: Any, at: Any, array: Any, to: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            half = ir.VectorType(ir.IntType(16), LANES)
+            eight = ir.Constant(half, [ir.IntType(16)(8)] * LANES)
+            read = builder.load(place(context, builder, data, args[0], args[1], half), align=1)
+            numbers = builder.or_(builder.shl(read, eight), builder.lshr(read, eight))
+            values = builder.uitofp(numbers, ir.VectorType(ir.DoubleType(), LANES))
+            builder.store(values, place(context, builder, array, args[2], args[3], values.type), align=1)
+            return ir.IntType(64)(0)
+
+        return types.int64(data, types.int64, array, types.int64), generate
+
+    return (
+        cast("Callable[..., int]", fill),
+        cast("Callable[..., int]", ramp),
+        cast("Callable[..., int]", widen),
+    )
 
 
 def address_of(function: Any) -> int:

@@ -44,6 +44,10 @@ DATASETS: dict[str, tuple[str, str]] = {
     "capture": ("`captures.parquet`", "One row per capture file, in the order in which they were read."),
     "name": ("`names.parquet`", "One row per text met on the wire; `name_id` elsewhere points here."),
     "baseline": ("what `fieldtap learn` writes", "One row per learned parameter, sorted, so that two can be compared."),
+    "mark": (
+        "`archive/run=…/marks/`",
+        "Marks of the stream, by the record before which they stand.",
+    ),
     "pane": ("topic `fieldtap.panes`", "One row per ten seconds, client and device: what is judged across devices."),
 }
 """Where each schema lies in the results, and what a row of it is."""

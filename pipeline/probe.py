@@ -22,6 +22,8 @@ class Probe:
         """One row per chosen record of `batch`, with a pointer to it; `count` is 1, `addr` its `seq`."""
         chosen = np.flatnonzero(batch.seq % np.uint64(self._every) == 0)
         n = len(chosen)
+        if not n:
+            return ALERT.empty_table()
         ts = pa.array(batch.ts[chosen], pa.timestamp("ns", "UTC"))
         pointer = {name: pa.array(getattr(batch, name)[chosen]) for name in ("shard", "boot", "seq", "packet")}
         kind = ALERT.field("evidences").type

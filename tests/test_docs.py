@@ -24,6 +24,7 @@ PAGES = [
     "DECISIONS.md",
     "CHANGELOG.md",
     "docs/schema.md",
+    "docs/ledger.md",
     "docs/shard.md",
     "infra/README.md",
 ]

@@ -57,7 +57,8 @@ _MEDIUM = int(Severity.MEDIUM)
 _HIGH = int(Severity.HIGH)
 _NONE = np.uint64(0)
 _OTHER = np.uint64(int(Anomaly.NOT_PROTOCOL | Anomaly.BAD_PROTOCOL_ID))
-_CONFLICTING = np.uint64(int(Anomaly.CONFLICTING_RESPONSE))
+_CONFLICTING = np.uint64(int(Anomaly.CONFLICTING_RESPONSE | Anomaly.OVERLAP_DIFFERS))
+"""Of an answer: it does not fit its request, or another answer has been sent in its very place."""
 _BROKEN = np.uint64(
     FAULTS
     & ~int(
@@ -66,9 +67,11 @@ _BROKEN = np.uint64(
         | Anomaly.CONFLICTING_RESPONSE
         | Anomaly.RESERVED_CODE
         | Anomaly.BAD_CHECKSUM
+        | Anomaly.OVERLAP_DIFFERS
     )
 )
 """Faults of form.  Checksums are left out: captured on the sender, they are filled in only later by its hardware."""
+_DIFFERS = np.uint64(int(Anomaly.OVERLAP_DIFFERS))
 _SUSPICIOUS = _OTHER | _CONFLICTING | _BROKEN
 _RESERVED = np.uint64(int(Anomaly.RESERVED_CODE))
 _BLIND = np.uint64(
@@ -224,6 +227,8 @@ def functions(
             _breach(table, rows, rules, out, i, TYPE_NOT_PROTOCOL, _MEDIUM, True, hi, lo, device, ts, w3, _NONE)
             continue
         broken = anomaly & _BROKEN
+        if kind != _RESPONSE:
+            broken |= anomaly & _DIFFERS
         if broken != _NONE:
             w3 = base | (MALFORMED_ASKED if asks else MALFORMED_ANSWERED) << np.uint64(40)
             rank = _MEDIUM if asks else _LOW

@@ -4,3 +4,6 @@ Below `archive/run=<run>/` of the store lie `records/`, `points/` and `marks/`, 
 record.  One file of each covers the messages of one epoch of one partition, in their order; all three have the same
 name: topic id, partition, first offset and the offset after the last.
 """
+
+ARCHIVE = "archive."
+"""Before the name of a run in the ledger, whose chain says what was kept, not what was judged."""

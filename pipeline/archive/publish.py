@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from pipeline.archive import ARCHIVE
 from pipeline.archive.part import Files
 from pipeline.archive.stage import ArchiveStage
 from pipeline.ledger import Chain, Epoch
@@ -32,7 +33,7 @@ class ArchivePublisher:
             chain: of the partition; it holds the state before an epoch.
         """
         self._store = store
-        self._root = f"archive/run={chain.place.run.removeprefix('archive.')}"
+        self._root = f"archive/run={chain.place.run.removeprefix(ARCHIVE)}"
         self._stage = stage
         self._read = read
         self._chain = chain

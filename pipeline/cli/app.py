@@ -295,3 +295,53 @@ def simulate(
     if len(names) > 1 and "all" in names:
         raise ConfigError("--attacks: 'all' stands alone")
     commands.simulate(out, minutes=minutes, seed=seed, attacks=names, scale=scale)
+
+
+@app.command()
+@click.argument("store")
+@click.option("--run", help="Only the findings of this run.")
+def compact(store: str, run: str | None) -> None:
+    """Merge the small files of days that are over in STORE: a folder, s3://…, gs://… or az://…
+
+    May run at any time, beside workers and readers, and be cut short.
+    """
+    from pipeline.cli import ledgers
+
+    ledgers.compact(store, run)
+
+
+@app.group()
+def ledger() -> None:
+    """Look after the ledger of a deployment."""
+
+
+@ledger.command("repair")
+@click.argument("store")
+@click.option("--run", required=True, help="Name of the run.")
+@click.option("--topic-id", required=True, help="Kafka's id of the topic, as the alarm names it.")
+@click.option("--partition", required=True, type=click.IntRange(0), help="Number of the partition.")
+@click.option("--next", "stop", type=click.IntRange(1), help="Where the epoch ended, if nothing says so any more.")
+@click.option("--kafka", "bootstrap", metavar="BOOTSTRAP", help="Brokers: host:port, … .")
+@click.option("--baseline", type=_PATH, help="As the workers have it.")
+@_config
+@_site
+def ledger_repair(
+    store: str,
+    run: str,
+    topic_id: str,
+    partition: int,
+    stop: int | None,
+    bootstrap: str | None,
+    baseline: Path | None,
+    config: Path | None,
+    site: Path | None,
+) -> None:
+    """Compute the damaged last epoch of a partition anew, from the state before it and Kafka.
+
+    Stop every worker that may have the partition first, and give the files that the workers have.
+    """
+    from pipeline.cli import ledgers
+    from pipeline.ledger import Place
+
+    judging = ledgers.Judging(bootstrap, baseline, config, site)
+    ledgers.repair(store, Place(run, topic_id, partition), stop, judging)

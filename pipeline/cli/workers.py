@@ -29,28 +29,35 @@ def detect(
     until_end: bool,
 ) -> int:
     """`fieldtap detect`; the exit code."""
-    settings = _named(settings_of(config), name)
-    names = site_of(site)
-    from pipeline.setup import Setup
+    setup = setup_of(config, site, baseline, name)
     from pipeline.worker.compose import Detection
 
-    known = None
-    if baseline is not None:
-        from pipeline.baseline import Baseline
-
-        known = Baseline.load(baseline)
-    setup = Setup(settings, names, known)
     return _work(bootstrap, store, setup, Detection, until_end)
 
 
 def archive(bootstrap: str, store: str, config: Path | None, name: str | None, *, until_end: bool) -> int:
     """`fieldtap archive`; the exit code."""
     settings = _named(settings_of(config), name)
+    from pipeline.archive import ARCHIVE
     from pipeline.setup import Setup
     from pipeline.worker.compose import Keeping
 
-    own = replace(settings.worker, group=ARCHIVE_GROUP, run=f"archive.{settings.worker.run}")
+    own = replace(settings.worker, group=ARCHIVE_GROUP, run=f"{ARCHIVE}{settings.worker.run}")
     return _work(bootstrap, store, Setup(replace(settings, worker=own)), Keeping, until_end)
+
+
+def setup_of(config: Path | None, site: Path | None, baseline: Path | None, run: str | None) -> Setup:
+    """What judges, from the files that a command is given."""
+    settings = _named(settings_of(config), run)
+    names = site_of(site)
+    known = None
+    if baseline is not None:
+        from pipeline.baseline import Baseline
+
+        known = Baseline.load(baseline)
+    from pipeline.setup import Setup
+
+    return Setup(settings, names, known)
 
 
 def _named(settings: Config, run: str | None) -> Config:

@@ -34,6 +34,7 @@ be16 = _load(2, big_endian=True)
 le16 = _load(2, big_endian=False)
 be32 = _load(4, big_endian=True)
 le32 = _load(4, big_endian=False)
+be64 = _load(8, big_endian=True)
 le64 = _load(8, big_endian=False)
 
 

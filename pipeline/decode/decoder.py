@@ -46,8 +46,8 @@ class Decoder:
             self.settings.shard,
             self.settings.boot,
         )
-        self._arenas = Arenas()
-        self._arena, self._output = self._arenas.take()
+        self._arenas = Arenas(self.settings.shard, self.settings.boot)
+        self._arena = self._arenas.take()
 
     def feed(self, block: PacketBlock) -> Iterator[Columns]:
         """The records that `block` completes, in batches of at most `layout.RECORDS`.
@@ -126,18 +126,16 @@ class Decoder:
         from pipeline.decode.state import Packets
 
         packets = Packets(block.data, block.offset, block.captured, block.original, block.ts_ns, block.link)
-        return drive(packets, self._memory, self._output)
+        return drive(packets, self._memory, self._arena.output)
 
     def _give_up_hole(self) -> bool:
         """Put the oldest hole's stream to work; False when none is left."""
         from pipeline.decode import layout as c
-        from pipeline.decode.assembly import give_up_oldest_hole, work_on
+        from pipeline.decode.holes import give_up_oldest
 
         m = self._memory
         while m.w[c.C_HOLE_HEAD] < m.w[c.C_HOLE_TAIL]:
-            place = give_up_oldest_hole(m.flow, m.held, m.links, m.holes, m.w)
-            if place >= 0:
-                work_on(m.w, place >> 1, place & 1)
+            if give_up_oldest(m.flow, m.holes, m.w):
                 return True
         return False
 
@@ -177,12 +175,11 @@ class Decoder:
 
         ctl = self._memory.w
         records, points = int(ctl[c.C_RECORDS]), int(ctl[c.C_POINTS])
-        self._output.rec32.view(np.uint32)[c.R_BOOT * c.REC :][:records] = self.settings.boot
-        self._output.rec16.view(np.uint16)[c.R_SHARD * c.REC :][:records] = self.settings.shard
-        self._output.rec32[c.R_OFFSET * c.REC + records] = points
-        batch = self._arenas.columns(self._arena, records, points, bool(ctl[c.C_SPARSE]))
-        self._arena, self._output = self._arenas.take()
-        ctl[c.C_RECORDS] = ctl[c.C_POINTS] = ctl[c.C_SPARSE] = 0
+        self._arena.output.rec32[c.R_OFFSET * c.REC + records] = points
+        rare, sparse = bool(ctl[c.C_RARE]), bool(ctl[c.C_SPARSE])
+        batch = self._arenas.columns(self._arena, records, points, rare=rare, sparse=sparse)
+        self._arena = self._arenas.take()
+        ctl[c.C_RECORDS] = ctl[c.C_POINTS] = ctl[c.C_RARE] = ctl[c.C_SPARSE] = 0
         return batch
 
 

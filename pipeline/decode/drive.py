@@ -1,7 +1,7 @@
 """The driver: walks the packets of a block and emits the records they complete, resumable at every PDU.
 
-Each turn does one of four things: go on with the bytes at hand, put a held segment at hand, take up a segment that
-was set aside, or read the next packet.  Only one place emits, so that the emitter is compiled once.
+Each turn puts bytes at hand where there are none (a held segment's, those of a segment that was set aside, or the
+next packet's), then takes one PDU from them.  Only one place emits, so that the emitter is compiled once.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from detectors.jit import i64, kernel
 from pipeline.decode import counters as n
 from pipeline.decode import layout as c
 from pipeline.decode import pairing
-from pipeline.decode.assembly import next_bytes
-from pipeline.decode.emit import remember_name, write_record, write_run, write_sparse
+from pipeline.decode.emit import remember_name, write_rare, write_record, write_run, write_sparse
+from pipeline.decode.holes import next_bytes
 from pipeline.decode.intake import next_packet, take_up
 from pipeline.decode.pdu import next_pdu
 from pipeline.decode.state import Memory, Output, Packets
@@ -40,10 +40,10 @@ def emit(data: Bytes, m: Memory, out: Output, w: Row) -> int:
     out.rec64[c.R_SEQ * c.REC + row] = seq
     out.rec64[c.R_FLOW * c.REC + row] = m.pend[q & c.INDEX, c.Q_FLOW_HASH] if kind == _TIMEOUT else m.flow[k, c.F_HASH]
     out.rec64[c.R_DEVICE * c.REC + row] = m.flow[k, c.F_DEVICE]
-    out.rec32[c.R_GAP * c.REC + row] = w[c.C_GAP]
     out.rec8[c.R_CLIENT_IS_SRC * c.REC + row] = 1 if m.flow[k, c.F_CLIENT] == w[c.C_DIR] else 0
     out.rec8[c.R_PROTOCOL * c.REC + row] = max(m.flow[k, c.F_PROTOCOL], 0)
-    write_record(out.rec64, out.rec32, out.rec16, out.rec8, row, w)
+    if write_record(out.rec64, out.rec32, out.rec16, out.rec8, row, w):
+        write_rare(out.rec64, out.rec32, row, w)
     first = w[c.C_POINTS] & c.INDEX
     p = emit_points(data, m, out, w, first)
     out.rec32[c.R_OFFSET * c.REC + row] = first
@@ -77,9 +77,8 @@ def emit_points(data: Bytes, m: Memory, out: Output, w: Row, first: int) -> int:
             raw = i64(0)
             if w[run + c.N_LENGTH] > 0:
                 raw = remember_name(data, w[run + c.N_OFFSET], w[run + c.N_LENGTH], m.name_ids, m.name_where, m.name_text, w)  # fmt: skip # noqa: E501
-            write_sparse(w, run, out.pt64, out.pt32, p, count, raw)
-            w[c.C_SPARSE] = 1
-        p += count
+            write_sparse(w, run, out.pt64, out.pt32, out.pt16, p, count, raw)
+        p = (p + count) & c.INDEX
     return p
 
 
@@ -98,17 +97,9 @@ def drive(packets: Packets, m: Memory, out: Output) -> int:
             return c.FULL
         if w[c.C_FREE_PENDING] < 0:
             return c.GROW_PENDING
-        work = w[c.C_WORK]
         data = block
-        if work == c.WORK_BYTES:
-            if w[c.C_BUF] == c.BUF_DATAGRAM:
-                data = datagram
-            elif w[c.C_BUF] == c.BUF_STREAM:
-                data = stream
-            step = next_pdu(data, m, w)
-        elif work == c.WORK_HELD:
-            step = next_bytes(w, m.flow, m.held, m.chunks, m.links, m.holes, stream)
-        else:
+        step = i64(c.AGAIN)
+        if w[c.C_WORK] == c.WORK_NONE:
             stage = w[c.C_ASIDE]
             step = i64(c.TAKEN)
             if stage:
@@ -121,6 +112,15 @@ def drive(packets: Packets, m: Memory, out: Output) -> int:
                 if w[c.G_BUF] == c.BUF_DATAGRAM:
                     data = datagram
                 step = take_up(data, m, w, stage)
+        elif w[c.C_WORK] == c.WORK_HELD:
+            step = next_bytes(w, m.flow, m.held, m.chunks, m.links, m.holes, stream)
+        if step == c.AGAIN and w[c.C_WORK] == c.WORK_BYTES:
+            data = block
+            if w[c.C_BUF] == c.BUF_DATAGRAM:
+                data = datagram
+            elif w[c.C_BUF] == c.BUF_STREAM:
+                data = stream
+            step = next_pdu(data, m, w)
         if step == c.EMIT:
             emit(data, m, out, w)
         elif step >= 0:

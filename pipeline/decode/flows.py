@@ -16,28 +16,26 @@ Ports = NDArray[np.uint8]
 
 _K1 = i64(-7046029254386353131)
 _K2 = i64(-4658895280553007687)
+_K3 = i64(-2960836687051489901)
 _LOW = i64(0x7FFFFFFF)
 
 
 @kernel(inline=True)
 def table_hash(a_hi: int, a_lo: int, b_hi: int, b_lo: int, ports: int, vlan: int) -> int:
     """Non-negative hash for the table alone; what is published is made by `mix`."""
-    h = (a_lo ^ (a_hi * _K2)) * _K1
-    h ^= h >> 29
-    h = (h ^ b_lo ^ (b_hi * _K2) ^ (vlan << 7)) * _K2
-    h ^= h >> 31
-    h = (h ^ ports) * _K1
+    # Independent products, which the processor overlaps; the high halves come down before the last.
+    h = ((a_lo ^ (a_hi * _K3)) * _K1) ^ ((b_lo ^ (b_hi * _K3)) * _K2) ^ ((ports ^ (vlan << 40)) * _K3)
+    h = (h ^ (h >> 32)) * _K1
     return (h ^ (h >> 32)) & 0x7FFFFFFFFFFFFFFF
 
 
 @kernel(inline=True)
-def a_is_source(w: Row) -> bool:
-    """Whether the sender is the flow's lesser endpoint."""
-    if w[c.G_SRC_HI] != w[c.G_DST_HI]:
-        return bool(w[c.G_SRC_HI] < w[c.G_DST_HI])
-    if w[c.G_SRC_LO] != w[c.G_DST_LO]:
-        return bool(w[c.G_SRC_LO] < w[c.G_DST_LO])
-    return bool(w[c.G_SPORT] <= w[c.G_DPORT])
+def a_is_source(w: Row) -> int:
+    """1 where the sender is the flow's lesser endpoint, else 0; no branch, as it changes from packet to packet."""
+    s_hi, s_lo, d_hi, d_lo = w[c.G_SRC_HI], w[c.G_SRC_LO], w[c.G_DST_HI], w[c.G_DST_LO]
+    ports = i64(w[c.G_SPORT] <= w[c.G_DPORT])
+    low = i64(s_lo < d_lo) | (i64(s_lo == d_lo) & ports)
+    return int(i64(s_hi < d_hi) | (i64(s_hi == d_hi) & low))
 
 
 @kernel(inline=True)
@@ -47,14 +45,13 @@ def find_flow(w: Row, flow: Rows, index: Row) -> int:
     Leaves the place for a new one in C_NEED.
     """
     vlan = w[c.G_VLAN] if w[c.C_VLAN_SCOPE] else 0
-    if a_is_source(w):
-        a_hi, a_lo, b_hi, b_lo = w[c.G_SRC_HI], w[c.G_SRC_LO], w[c.G_DST_HI], w[c.G_DST_LO]
-        ports = (w[c.G_SPORT] << 20) | (w[c.G_DPORT] << 4) | w[c.G_TRANSPORT]
-        w[c.G_DIR] = 0
-    else:
-        a_hi, a_lo, b_hi, b_lo = w[c.G_DST_HI], w[c.G_DST_LO], w[c.G_SRC_HI], w[c.G_SRC_LO]
-        ports = (w[c.G_DPORT] << 20) | (w[c.G_SPORT] << 4) | w[c.G_TRANSPORT]
-        w[c.G_DIR] = 1
+    from_a = a_is_source(w)
+    swap = from_a - 1  # all bits where the sender is the greater endpoint
+    w[c.G_DIR] = 1 - from_a
+    hi, lo = (w[c.G_SRC_HI] ^ w[c.G_DST_HI]) & swap, (w[c.G_SRC_LO] ^ w[c.G_DST_LO]) & swap
+    a_hi, a_lo, b_hi, b_lo = w[c.G_SRC_HI] ^ hi, w[c.G_SRC_LO] ^ lo, w[c.G_DST_HI] ^ hi, w[c.G_DST_LO] ^ lo
+    port = (w[c.G_SPORT] ^ w[c.G_DPORT]) & swap
+    ports = ((w[c.G_SPORT] ^ port) << 20) | ((w[c.G_DPORT] ^ port) << 4) | w[c.G_TRANSPORT]
     h = table_hash(a_hi, a_lo, b_hi, b_lo, ports, vlan)
     mask = index.size - 1
     at = h & mask

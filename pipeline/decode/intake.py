@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.jit import i64, indirect_call, kernel
+from pipeline.decode import copies, holes, pairing, streams
 from pipeline.decode import counters as n
 from pipeline.decode import layout as c
-from pipeline.decode import pairing, streams
-from pipeline.decode.assembly import front, give_up_in_time, set_aside, work_on
-from pipeline.decode.bytes import u8
+from pipeline.decode.assembly import front, set_aside
+from pipeline.decode.disorder import is_due
 from pipeline.decode.flows import add_flow, find_flow
 from pipeline.decode.fragments import add_fragment
 from pipeline.decode.link import FRAGMENT, SKIPPED, parse_packet, parse_transport
@@ -30,16 +30,21 @@ call = indirect_call()
 
 @kernel()
 def datagram_is_copy(data: Bytes, w: Row, flow: Rows, k: int) -> bool:
-    """Whether this datagram is the mirror's second copy: same IP id and bytes within 50 ms."""
+    """Whether this datagram is the mirror's second copy: same IP id and bytes within 50 ms of the first.
+
+    Where the sender does not number its datagrams (RFC 6864 4.1, and IPv6), a client may well say the same twice: then
+    a copy is only what follows before the other end has spoken.
+    """
     base = c.F_DIR + w[c.G_DIR] * c.DIRECTION
-    digest = i64(w[c.G_LEN])
-    for i in range(w[c.G_LEN]):
-        digest = digest * 1099511628211 + u8(data, w[c.G_OFF] + i)
-    digest = (digest << 16) ^ w[c.G_IPID]
-    same = flow[k, base + c.D_DIGEST] == digest and w[c.G_TS] - flow[k, base + c.D_DIGEST_TS] <= c.DUPLICATE_NS
+    other = c.F_DIR + (1 - w[c.G_DIR]) * c.DIRECTION
+    digest = copies.digest(data, w[c.G_OFF], w[c.G_LEN], w[c.C_KEY] ^ w[c.G_IPID])
+    since = flow[k, base + c.D_DIGEST_TS]
+    same = flow[k, base + c.D_DIGEST] == digest and w[c.G_TS] - since <= c.DUPLICATE_NS
+    if same and (w[c.G_IPID] != 0 or flow[k, other + c.D_DIGEST_TS] <= since):
+        return True
     flow[k, base + c.D_DIGEST] = digest
     flow[k, base + c.D_DIGEST_TS] = w[c.G_TS]
-    return bool(same and w[c.G_IPID] != 0)
+    return False
 
 
 @kernel()
@@ -64,6 +69,7 @@ def next_packet(packets: Packets, m: Memory, w: Row) -> int:
     """
     i = w[c.C_NEXT] & c.INDEX
     if i >= w[c.C_N]:
+        copies.seal(packets.data, m.said, m.fresh, w)
         return c.DONE
     ts = packets.ts[i]
     if ts > w[c.C_NOW]:
@@ -77,9 +83,10 @@ def next_packet(packets: Packets, m: Memory, w: Row) -> int:
             w[c.C_FLOW], w[c.C_DIR], w[c.C_ASKED], w[c.C_GAP] = w[c.G_FLOW], w[c.G_DIR], q, 0
             w[n.N_TIMEOUTS] += 1
             return c.EMIT
-    if w[c.C_HOLE_HEAD] < w[c.C_HOLE_TAIL] and give_up_in_time(m, w):
+    if w[c.C_HOLE_HEAD] < w[c.C_HOLE_TAIL] and holes.give_up_in_time(m.flow, m.holes, w):
         return c.AGAIN
     if w[c.C_FLOWS] >= m.flow.shape[0]:
+        copies.seal(packets.data, m.said, m.fresh, w)
         return c.GROW_FLOWS
     w[c.C_NEXT] = i + 1
     w[n.N_PACKETS] += 1
@@ -98,6 +105,8 @@ def next_packet(packets: Packets, m: Memory, w: Row) -> int:
     k = find_flow(w, m.flow, m.places)
     if k < 0:
         k = add_flow(w, m.flow, m.places, m.ports)
+        copies.forget(2 * k, m.said)
+        copies.forget(2 * k + 1, m.said)
     k &= c.INDEX
     w[c.G_FLOW] = k
     m.flow[k, c.F_LAST_TS] = ts
@@ -112,6 +121,7 @@ def join_fragment(data: Bytes, m: Memory, w: Row) -> int:
     whole = add_fragment(data, w, m.fragments, m.held, m.chunks, m.links, m.datagram)
     if whole == 0:
         return -1
+    copies.seal(data, m.said, m.fresh, w)  # the datagram's payload may be a copy, and lies elsewhere
     kind = parse_transport(m.datagram, 0, whole, 0, w)
     w[c.G_BUF] = c.BUF_DATAGRAM
     w[c.G_ANOMALY] |= _FRAGMENTED
@@ -127,16 +137,15 @@ def follow_tcp(m: Memory, w: Row) -> int:
     k, direction, flags = w[c.G_FLOW] & c.INDEX, w[c.G_DIR] & 1, w[c.G_TCP]
     other = c.F_DIR + (1 - direction) * c.DIRECTION
     if flags & (streams.SYN | streams.FIN | streams.RST) == streams.SYN:
-        streams.open_connection(w, m.flow, k, m.held, m.links)
+        streams.open_connection(w, m.flow, k, m.held, m.links, m.said)
     if flags & streams.ACK:
         acked = m.flow[k, other + c.D_ACKED]
         if acked < 0 or streams.after(w[c.G_ACK], acked) > 0:
             m.flow[k, other + c.D_ACKED] = w[c.G_ACK]
-        if m.flow[k, other + c.D_HELD] >= 0 and streams.hole_is_lost(m.flow, k, 1 - direction, m.held):
+        if m.flow[k, other + c.D_HELD] >= 0 and holes.is_lost(m.flow, k, 1 - direction, m.held):
             # what the peer acknowledged came before what it says now
-            streams.give_up_hole(m.flow, k, 1 - direction, m.held, m.links, w)
-            set_aside(w, c.STAGE_TCP)
-            work_on(w, k, 1 - direction)
+            set_aside(w, i64(c.STAGE_TCP))
+            holes.give_up(w, m.flow, k, 1 - direction)
             return c.AGAIN
     return c.TAKEN
 
@@ -192,8 +201,8 @@ def take_up(data: Bytes, m: Memory, w: Row, stage: int) -> int:
     if is_tcp and stage == c.STAGE_NEW and follow_tcp(m, w) == c.AGAIN:
         return c.AGAIN
     if is_tcp and stage != c.STAGE_ACCEPTED and w[c.G_TCP] & streams.RST:
-        streams.forget_direction(flow, k, 0, m.held, m.links, w)
-        streams.forget_direction(flow, k, 1, m.held, m.links, w)
+        streams.forget_direction(flow, k, i64(0), m.held, m.links, m.said, w)
+        streams.forget_direction(flow, k, i64(1), m.held, m.links, m.said, w)
         return c.AGAIN
     payload = w[c.G_LEN] + w[c.G_MISSING]
     if payload <= 0:
@@ -205,7 +214,7 @@ def take_up(data: Bytes, m: Memory, w: Row, stage: int) -> int:
     if protocol <= 0:
         if w[c.C_NEED] == 0:
             return c.AGAIN
-        set_aside(w, max(stage, c.STAGE_TCP))
+        set_aside(w, i64(max(stage, c.STAGE_TCP)))
         return c.LOAD_PROTOCOL
     w[c.C_FLOW] = k
     w[c.C_DIR] = direction
@@ -216,12 +225,13 @@ def take_up(data: Bytes, m: Memory, w: Row, stage: int) -> int:
             w[n.N_DATAGRAM_COPY] += 1
             return c.AGAIN
     elif payload > 0:
-        fresh = stage == c.STAGE_ACCEPTED or streams.accept(data, w, flow, k, m.held, m.chunks, m.links, m.holes)
-        if not fresh:
-            if streams.hole_is_lost(flow, k, direction, m.held):
-                streams.give_up_hole(flow, k, direction, m.held, m.links, w)
-                w[c.C_WORK] = c.WORK_HELD
-            return c.AGAIN
+        if stage != c.STAGE_ACCEPTED:
+            if w[c.G_SEQ] != flow[k, base + c.D_NEXT] and not is_due(data, m, w):
+                return c.AGAIN
+            if flow[k, base + c.D_HELD] >= 0:
+                streams.compare_held(data, w, flow, k, base, m.held, m.chunks, m.links)
+            flow[k, base + c.D_NEXT] = (w[c.G_SEQ] + w[c.G_LEN] + w[c.G_MISSING]) & 0xFFFFFFFF
+        w[c.C_LAST] = (w[c.G_SEQ] + w[c.G_LEN]) & 0xFFFFFFFF
         if w[c.G_TCP] & streams.FIN:
             w[c.C_FINAL] = 1
     w[c.C_WORK] = c.WORK_BYTES
@@ -248,10 +258,11 @@ def continue_pdu(data: Bytes, m: Memory, w: Row, protocol: int) -> int:
         alone = call(w[c.FRAMES_AT + protocol], data, at, at + size, w)
     if size == 0 or alone == size:
         if size > 0:
-            set_aside(w, c.STAGE_ACCEPTED)
+            set_aside(w, i64(c.STAGE_ACCEPTED))
+        w[c.C_LAST] = w[c.G_SEQ]
         w[c.C_FINAL] = 1
         m.flow[k, base + c.D_NEED] = 0
         size = 0
-    if not front(data, at, size, m.flow, k, base, m.chunks, m.links, m.stream, w):
+    if not front(data, at, i64(size), m.flow, k, base, m.chunks, m.links, m.stream, w):
         w[c.C_WORK] = c.WORK_HELD
     return 0

@@ -72,7 +72,9 @@ FLOW = 48
 UNDECIDED, IGNORED = 0, -1
 HOW_NONE, HOW_PORT, HOW_MEANING, HOW_SYN = 0, 1, 2, 3
 FLOW_BY_SHAPE, FLOW_FOREIGN_SAID = 1, 2
-DIR_MIDSTREAM, DIR_REORDERED, DIR_RESYNC = 1, 2, 4
+DIR_MIDSTREAM, DIR_REORDERED, DIR_RESYNC, DIR_DIFFERS = 1, 2, 4, 8
+GIVEN_UP = -1
+"""D_HOLE_TS of a hole that is to be skipped."""
 
 # --- scratch of a record: what head and body say of a PDU
 (S_KEY, S_ECHO, S_OP, S_UNIT, S_PEER_UNIT, S_TXN, S_FUNC, S_SUBFUNC, S_SPACE, S_ADDR, S_COUNT, S_ADDR_SUB, S_NAME_ID,
@@ -101,7 +103,7 @@ WORK = RUNS_AT + RUNS * RUN
 (ENC_BIT, ENC_U8, ENC_U16BE, ENC_CONST, ENC_BOOL_FF00, ENC_TEXT, ENC_BYTES) = range(7)
 
 # --- context of a protocol within a flow
-(X_STATE, X_SENDER_IS_CLIENT, X_STRICT, X_TRANSPORT) = range(CONTEXT_AT, CONTEXT_AT + 4)
+(X_STATE, X_SENDER_IS_CLIENT, X_STRICT, X_TRANSPORT, X_HEADED) = range(CONTEXT_AT, CONTEXT_AT + 5)
 
 # --- held TCP segments and IP fragments
 (H_NEXT, H_SEQ, H_LEN, H_CHUNK, H_TS, H_PACKET, H_SMAC, H_DMAC, H_VLAN, H_ANOMALY, H_MISSING) = range(11)
@@ -117,7 +119,7 @@ FRAGMENTS = 256
  C_FREE_CHUNK_COUNT, C_FREE_HELD, C_HOLE_HEAD, C_HOLE_TAIL, C_FIRST_PACKET, C_TIMEOUT, C_VLAN_SCOPE, C_SITE, C_SHARD,
  C_BOOT, C_NEED, C_NAMES, C_NAME_BYTES, C_LOADED,
  C_REGISTERED, C_DEADLINE,
- C_ASKED, C_GAP) = range(41)  # fmt: skip
+ C_ASKED, C_GAP, C_RARE, C_LAST, C_FRESH, C_HAND, C_KEY) = range(46)  # fmt: skip
 CONTROL = 48
 
 # --- what the driver asks of its caller
@@ -135,6 +137,8 @@ PROTOCOLS = 8
 NANOSECONDS = 1_000_000_000
 HOLD_BYTES = 65536
 """Bytes held for a flow direction behind a hole, at most."""
+STREAM_BYTES = 1 << 18
+"""Room for bytes that are put together: a kept beginning and a segment."""
 HOLD_NS = NANOSECONDS
 DUPLICATE_NS = 50_000_000
 """A mirrored copy of a packet follows within this time."""

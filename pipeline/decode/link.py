@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from detectors.jit import kernel
 from pipeline.decode import counters as n
 from pipeline.decode import layout as c
-from pipeline.decode.bytes import Bytes, be16, be32, be48, le32, le64, u8
+from pipeline.decode.bytes import Bytes, be16, be32, be48, be64, le32, le64, u8
 from schemas.codes import Protocol, Transport
 
 Row = NDArray[np.int64]
@@ -51,6 +51,7 @@ _ARP, _ICMP, _IGMP, _LLDP, _STP, _GOOSE, _SV, _PROFINET, _ETHERCAT, _PTP = (
     )
 )
 _DEPTH = 4
+_MAC = 0xFFFFFFFFFFFF
 
 
 @kernel(inline=True)
@@ -270,8 +271,8 @@ def _ethernet(data: Bytes, at: int, end: int, w: Row) -> int:
     """Ethernet header with its VLAN tags: offset behind it, -1 when cut short.  Leaves the type in G_FRAG."""
     if at + 14 > end:
         return -1
-    w[c.G_DMAC] = be48(data, at)
-    w[c.G_SMAC] = be48(data, at + 6)
+    w[c.G_DMAC] = (be64(data, at) >> 16) & _MAC
+    w[c.G_SMAC] = (be64(data, at + 6) >> 16) & _MAC
     ethertype = be16(data, at + 12)
     at += 14
     vlan = 0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
+
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.kernels.mix import mix
 from pipeline.decode import counters as n
 from pipeline.decode import layout as c
+from pipeline.decode.copies import FRESH, SAID
 from pipeline.decode.flows import index_flows
 from pipeline.decode.pairing import remove
 from pipeline.decode.ports import port_table
@@ -40,6 +43,7 @@ def make(site: str, vlan_scope: bool, timeout_ns: int, shard: int, boot: int) ->
     ctl[c.C_BOOT] = boot
     ctl[c.C_REGISTERED] = sum(1 << p for p in DECODERS)
     ctl[c.C_FREE_CHUNK_COUNT] = _CHUNKS
+    ctl[c.C_KEY] = secrets.randbits(63)
     pend = np.zeros((_FIRST_PENDING, c.PENDING), np.int64)
     _chain(pend, c.Q_NEXT, 0)
     held = np.zeros((_HELD, c.HELD), np.int64)
@@ -57,9 +61,11 @@ def make(site: str, vlan_scope: bool, timeout_ns: int, shard: int, boot: int) ->
         chunks=np.zeros((_CHUNKS, c.CHUNK), np.uint8),
         links=links,
         holes=np.zeros((c.HOLES, 3), np.int64),
+        said=np.zeros((2 * _FIRST_FLOWS, SAID), np.int64),
+        fresh=np.zeros(FRESH, np.int64),
         fragments=np.zeros((c.FRAGMENTS, c.FRAGMENT), np.int64),
         datagram=np.zeros(1 << 16, np.uint8),
-        stream=np.zeros(1 << 18, np.uint8),
+        stream=np.zeros(c.STREAM_BYTES, np.uint8),
         name_ids=np.zeros(2 * c.NAMES, np.int64),
         name_where=np.zeros((c.NAMES, 3), np.int64),
         name_text=np.zeros(c.NAME_BYTES, np.uint8),
@@ -81,7 +87,9 @@ def grow_flows(memory: Memory) -> Memory:
     flow[: len(memory.flow)] = memory.flow
     index = np.zeros(4 * len(flow), np.int64)
     index_flows(flow, int(memory.w[c.C_FLOWS]), index)
-    return memory._replace(flow=flow, places=index)
+    said = np.zeros((2 * len(flow), SAID), np.int64)
+    said[: len(memory.said)] = memory.said
+    return memory._replace(flow=flow, places=index, said=said)
 
 
 def grow_pending(memory: Memory) -> Memory:
@@ -116,6 +124,7 @@ def forget_flows(memory: Memory) -> int:
     w[c.C_OLDEST : c.C_LATE_NEWEST + 1] = -1
     for column in (c.C_FREE_PENDING, c.C_FREE_CHUNK, c.C_FREE_HELD, c.C_FLOWS, c.C_HOLE_HEAD, c.C_HOLE_TAIL):
         w[column] = 0
+    w[c.C_FRESH] = w[c.C_HAND] = 0
     w[c.C_FREE_CHUNK_COUNT] = len(memory.links)
     w[c.C_WORK] = w[c.C_ASIDE] = w[c.C_DEADLINE] = 0
     return open_requests
@@ -134,7 +143,7 @@ def forget_silent(memory: Memory) -> int:
         base = c.F_DIR + direction * c.DIRECTION
         keeps_bytes = (flow[drop, base + c.D_LEFT] >= 0) | (flow[drop, base + c.D_HELD] >= 0)
         for k in drop[keeps_bytes]:
-            forget_direction(flow, int(k), direction, memory.held, memory.links, w)
+            forget_direction(flow, int(k), direction, memory.held, memory.links, memory.said, w)
     gone = np.zeros(count, np.bool_)
     gone[drop] = True
     _forget_requests(memory, gone)
@@ -142,6 +151,8 @@ def forget_silent(memory: Memory) -> int:
     place = np.full(count, -1)
     place[keep] = np.arange(len(keep))
     flow[: len(keep)] = flow[keep]
+    said = memory.said.reshape(-1, 2, SAID)
+    said[: len(keep)] = said[keep]
     memory.pend[:, c.Q_FLOW] = np.maximum(place[np.minimum(memory.pend[:, c.Q_FLOW], count - 1)], 0)
     holes = memory.holes
     holes[:, 0] = place[np.minimum(holes[:, 0], count - 1)]

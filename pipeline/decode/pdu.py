@@ -10,6 +10,7 @@ from pipeline.decode import counters as n
 from pipeline.decode import layout as c
 from pipeline.decode import pairing
 from pipeline.decode.assembly import keep_left
+from pipeline.decode.copies import remember
 from pipeline.decode.emit import count_points
 from pipeline.decode.flows import set_client, turn
 from pipeline.decode.state import Memory
@@ -30,7 +31,7 @@ _MATCHED, _UNMATCHED, _LATE, _DUPLICATE = (
 _TCP = int(Transport.TCP)
 _BAD = int(Anomaly.MALFORMED | Anomaly.LENGTH_MISMATCH)
 _NOT_PROTOCOL = int(Anomaly.NOT_PROTOCOL)
-_TRUNCATED, _SPLIT, _PIPELINED, _REORDERED, _MIDSTREAM, _GAP, _RESYNC = (
+_TRUNCATED, _SPLIT, _PIPELINED, _REORDERED, _MIDSTREAM, _GAP, _RESYNC, _DIFFERS = (
     int(a)
     for a in (
         Anomaly.TRUNCATED,
@@ -40,6 +41,7 @@ _TRUNCATED, _SPLIT, _PIPELINED, _REORDERED, _MIDSTREAM, _GAP, _RESYNC = (
         Anomaly.MIDSTREAM,
         Anomaly.GAP_BEFORE,
         Anomaly.RESYNCHRONISED,
+        Anomaly.OVERLAP_DIFFERS,
     )
 )
 _BY_SHAPE = int(Flag.BY_SHAPE)
@@ -130,6 +132,8 @@ def circumstances(flow: Rows, k: int, base: int, w: Row, at: int, more: bool) ->
             bits |= _REORDERED
         if flags & c.DIR_RESYNC:
             bits |= _RESYNC
+        if flags & c.DIR_DIFFERS:
+            bits |= _DIFFERS
         flow[k, base + c.D_FLAGS] = 0
     gap = flow[k, base + c.D_GAP]
     if gap:
@@ -147,6 +151,7 @@ def set_context(w: Row, flow: Rows, k: int, direction: int, strict: int) -> int:
     w[c.X_SENDER_IS_CLIENT] = 0 if flow[k, c.F_CLIENT] == 1 - direction else 1
     w[c.X_STRICT] = strict
     w[c.X_TRANSPORT] = flow[k, c.F_PORTS] & 15
+    w[c.X_HEADED] = 0
     return 0
 
 
@@ -177,6 +182,7 @@ def next_pdu(data: Bytes, m: Memory, w: Row) -> int:
         return c.AGAIN
     protocol = flow[k, c.F_PROTOCOL]
     set_context(w, flow, k, direction, 0)
+    clear(w)
     length = call(w[c.FRAMES_AT + protocol], data, at, end, w)
     if length < 0:
         w[n.N_FOREIGN] += 1
@@ -193,8 +199,8 @@ def next_pdu(data: Bytes, m: Memory, w: Row) -> int:
         w[c.C_POS] = end
         return c.AGAIN
     size = end - at if short else length
-    clear(w)
-    call(w[c.HEADS_AT + protocol], data, at, size, w)
+    if w[c.X_HEADED] == 0:
+        call(w[c.HEADS_AT + protocol], data, at, size, w)
     flow[k, c.F_STATE] = w[c.X_STATE]
     q = decide_kind(m.pend, flow, k, direction, w)
     if w[c.S_KIND] == _RESPONSE:
@@ -204,6 +210,8 @@ def next_pdu(data: Bytes, m: Memory, w: Row) -> int:
         return c.FULL
     if short:
         w[c.S_ANOMALY] = (w[c.S_ANOMALY] & ~_FAULTS) | _TRUNCATED if w[c.G_MISSING] else w[c.S_ANOMALY] | _BAD
+    else:
+        remember(data, at, size, 2 * k + direction, m.said, m.fresh, w)
     circumstances(flow, k, base, w, at, at + size < end)
     w[c.S_LENGTH] = size
     if flow[k, c.F_FLAGS] & c.FLOW_BY_SHAPE:

@@ -36,6 +36,8 @@ class Memory(NamedTuple):
     chunks: NDArray[np.uint8]
     links: Row
     holes: Rows
+    said: Rows
+    fresh: Row
     fragments: Rows
     datagram: Bytes
     stream: Bytes

@@ -43,14 +43,17 @@ class Chain:
             start: gives the first offset that the log still has; asked only where no origin is known yet.
 
         Raises:
-            ChainDamaged: the origin cannot be read.
+            ChainDamaged: the origin cannot be read, or is gone.
         """
-        # Listed, not just read: only a listing makes sure that it outlasts a power loss.
-        folder = self.place.origin.rpartition("/")[0]
-        if self.place.origin not in [name for name, _ in self.store.names(folder)]:
-            first = start()
-            if self.store.create(self.place.origin, _origin(first)):
-                return first
+        if not self._has_origin():
+            if not self.starts():
+                first = start()
+                if self.store.create(self.place.origin, _origin(first)):
+                    return first
+            elif not self._has_origin():
+                raise ChainDamaged(
+                    f"{self.place}: there are epochs, but their origin is gone; run fieldtap ledger repair"
+                )
         return self._read_origin()
 
     def starts(self, after: int = -1) -> list[tuple[int, int]]:
@@ -97,8 +100,14 @@ class Chain:
             ) from error
 
     def mend_origin(self) -> None:
-        """Write the origin anew, where it is damaged or gone and the first epoch's name says where it was."""
+        """Write the origin anew, where it is damaged or gone and the first epoch's name says where it was.
+
+        Raises:
+            ChainDamaged: it is damaged, and there is no epoch.
+        """
         starts = self.starts()
+        if not starts and not self._has_origin():
+            return
         try:
             self._read_origin()
         except ChainDamaged:
@@ -147,6 +156,11 @@ class Chain:
             raise ChainDamaged(
                 f"{self.place}: epoch {start} is listed, but it is not there; does a lifecycle rule delete objects?"
             ) from error
+
+    def _has_origin(self) -> bool:
+        # Listed, not just read: only a listing makes sure that it outlasts a power loss.
+        folder = self.place.origin.rpartition("/")[0]
+        return self.place.origin in [name for name, _ in self.store.names(folder)]
 
     def _read_origin(self) -> int:
         data = b""

@@ -7,13 +7,11 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-import pyarrow as pa
-
 from pipeline.ledger.chain import Chain
 from pipeline.ledger.parquet import emptied, pack, unpack
 from pipeline.ledger.place import LedgerError, Place
 from pipeline.ledger.publish import FRESH, MERGED, File, folder, published
-from pipeline.ledger.view import tables_of
+from pipeline.ledger.view import joined, tables_of
 from pipeline.store import Store
 
 
@@ -72,7 +70,7 @@ def closed(place: Place, files: Sequence[File], starts: Sequence[int]) -> Iterat
         if starts and file.next <= starts[-1]:
             epochs[file.start, file.next][file.day] = file
     order = sorted(epochs)
-    _check(place, order, set(starts))
+    _check(place, order, starts)
     for day in sorted({file.day for days in epochs.values() for file in days.values()}):
         run: list[File] = []
         for extent in order:
@@ -84,9 +82,10 @@ def closed(place: Place, files: Sequence[File], starts: Sequence[int]) -> Iterat
             run = []
 
 
-def _check(place: Place, order: list[tuple[int, int]], starts: set[int]) -> None:
-    for (first, last), (following, _) in pairwise([*order, (1 << 63, 0)]):
-        if first not in starts or last not in starts or following < last:
+def _check(place: Place, order: list[tuple[int, int]], starts: Sequence[int]) -> None:
+    follows = dict(pairwise(starts))
+    for first, last in order:
+        if follows.get(first) != last:
             raise LedgerError(f"{place}: the file of [{first}, {last}) does not fit the chain; nothing is merged")
 
 
@@ -119,5 +118,5 @@ def _create(store: Store, files: list[File], name: str, stem: str, threads: int)
         # Another compaction has come first, and has merged them: files are emptied only after that.
         store.read(name)
         return 0, 0
-    rows = pa.concat_tables(tables, promote_options="default").sort_by("time")
+    rows = joined(tables).sort_by("time")
     return int(store.create(name, pack(rows, stem, merged=True))), rows.num_rows

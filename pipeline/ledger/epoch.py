@@ -13,6 +13,7 @@ import json
 import struct
 from collections.abc import Mapping
 from functools import cached_property
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,8 +63,8 @@ def encode(
         place: where it belongs.
         extent: what it covers.
         state: all state at `extent.next`; arrays of numbers, bools or fixed-length texts.
-        findings: rows found in the epoch.
-        sends: rows for the second stage.
+        findings: rows found in the epoch; no rows are kept as None.
+        sends: rows for the second stage; no rows are kept as such, for the second stage must be told of them.
         versions: of code, detectors, baseline and settings.
 
     Raises:
@@ -171,7 +172,7 @@ class Epoch:
 
     @cached_property
     def sends(self) -> pa.Table | None:
-        """Rows for the second stage; None for none."""
+        """Rows for the second stage, maybe none; None where the stage has none behind it."""
         return self._table(1)
 
     def _table(self, which: int) -> pa.Table | None:
@@ -179,7 +180,8 @@ class Epoch:
         end = len(self.data) - _DIGEST - _STAMP_SIZE - sum(sizes[which + 1 :])
         if not sizes[which]:
             return None
-        with pa.ipc.open_stream(pa.py_buffer(self.data)[end - sizes[which] : end]) as reader:
+        frame = pa.py_buffer(self.data)[end - sizes[which] : end]
+        with pa.ipc.open_stream(frame, options=pa.ipc.IpcReadOptions(use_threads=False)) as reader:
             return reader.read_all()
 
     def _parse(self, size: int) -> dict[str, Any]:
@@ -193,7 +195,7 @@ class Epoch:
             raise EpochDamaged(f"its head cannot be read: {error}") from error
         if (run, topic_id) != (self.place.run, self.place.topic_id):
             raise EpochDamaged(f"it belongs to run {run}, topic {topic_id}")
-        in_memory = sum(kind.itemsize * int(np.prod(shape, dtype=object)) for _, kind, shape, _, _ in arrays)
+        in_memory = sum(kind.itemsize * prod(shape) for _, kind, shape, _, _ in arrays)
         declared = sum(z for _, _, _, z, _ in arrays) + first + second
         if declared != len(self.data) - _DIGEST - 2 * _STAMP_SIZE - size or not 0 <= in_memory <= MOST_BYTES:
             raise EpochDamaged("its parts do not add up to its size")
@@ -238,18 +240,21 @@ def _packed(name: str, array: NDArray[Any]) -> tuple[list[Any], bytes]:
 
 
 def _unpacked(frame: memoryview, kind: np.dtype[Any], shape: tuple[int, ...], packed: bool) -> NDArray[Any]:
-    size = kind.itemsize * int(np.prod(shape, dtype=object))
+    size = kind.itemsize * prod(shape)
     raw = pa.Codec("lz4").decompress(frame, decompressed_size=size) if packed else frame
     if len(raw) != size:
         raise EpochDamaged(f"an array has {len(raw)} bytes, expected {size}")
-    return np.frombuffer(raw, kind).reshape(shape) if size else np.zeros(shape, kind)
+    array = np.frombuffer(raw, kind).reshape(shape) if size else np.zeros(shape, kind)
+    array.flags.writeable = False
+    return array
 
 
 def _table_bytes(table: pa.Table | None) -> bytes:
     if table is None:
         return b""
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+    options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
+    with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
         writer.write_table(table.combine_chunks())
     found: bytes = sink.getvalue().to_pybytes()
     return found

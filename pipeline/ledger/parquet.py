@@ -48,6 +48,6 @@ def unpack(data: bytes, name: str) -> pa.Table:
     from pyarrow import parquet as pq
 
     try:
-        return pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True).read()
+        return pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True).read(use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{name}: damaged: {error}") from error

@@ -36,7 +36,7 @@ def findings(source: str | Store, run: str, *, threads: int = 8) -> pa.Table:
         loose = uncovered(fresh, merged)
         tables = tables_of(store, loose, threads)
         if all(table.num_rows for table in tables):
-            return _joined([*tables_of(store, merged, threads), *tables])
+            return joined([*tables_of(store, merged, threads), *tables])
     raise StoreUnclear(f"{store}: the findings of run {run} are being compacted all the while; read them again")
 
 
@@ -73,9 +73,15 @@ def tables_of(store: Store, files: Sequence[File], threads: int) -> list[pa.Tabl
         return list(pool.map(rows, files))
 
 
-def _joined(tables: list[pa.Table]) -> pa.Table:
+def joined(tables: list[pa.Table]) -> pa.Table:
+    """All rows of `tables`, with the columns that older files lack; the schema of ALERT where there are none."""
     from schemas.alert import ALERT
     from schemas.compat import fill
 
-    whole = [fill(t, "alert") if (t.schema.metadata or {}).get(b"fieldtap.schema") == b"alert" else t for t in tables]
+    whole = [
+        fill(t, "alert").replace_schema_metadata(ALERT.metadata)
+        if (t.schema.metadata or {}).get(b"fieldtap.schema") == b"alert"
+        else t.replace_schema_metadata()
+        for t in tables
+    ]
     return pa.concat_tables(whole, promote_options="default") if whole else ALERT.empty_table()

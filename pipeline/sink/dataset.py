@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO, Generic, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import OutputError
+
+if TYPE_CHECKING:
+    from pipeline.sink.chunk import Column
+    from pipeline.sink.columnfile import ColumnFile
 
 GROUP_ROWS = 32_768
 """Least rows of a row group: smaller batches are gathered until there are as many.  Larger groups hold more batches
@@ -22,29 +27,10 @@ kilobyte for each column."""
 _COPY_BELOW = 8_192
 """A batch smaller than this is copied rather than held: a few rows shall not keep a large buffer from reuse."""
 
-_PLAIN: dict[str, Any] = {"use_dictionary": False, "compression": "lz4", "write_statistics": ["ts"]}
-_DELTA = ("ts", "seq", "packet", "txn", "rtt_us", "addr")
-ENCODINGS: dict[str, dict[str, Any]] = {
-    "record": _PLAIN
-    | {
-        "column_encoding": dict.fromkeys(_DELTA, "DELTA_BINARY_PACKED"),
-        "write_batch_size": 16_384,
-        "data_page_size": 128 << 10,
-    },
-    "point": _PLAIN | {"use_byte_stream_split": ["value"], "write_batch_size": 8_192, "data_page_size": 64 << 10},
-    "alert": {"compression": "zstd", "compression_level": 3},
-}
-"""Writer settings per schema.  Fresh data is read little and written much: the fastest that is still small.
-
-BYTE_STREAM_SPLIT would be faster still for whole numbers, but readers in wide use know it for floats only.  Pages that
-stay in the processor's cache while they are encoded and compressed are a third faster than the library's of 1 MiB.
-"""
-_SMALL: dict[str, Any] = {"compression": "zstd", "compression_level": 3}
-
-
-def _name(schema: pa.Schema) -> str:
-    metadata: dict[bytes, bytes] = schema.metadata or {}
-    return metadata.get(b"fieldtap.schema", b"").decode()
+_DELTA = frozenset(("ts", "seq", "packet", "txn", "rtt_us", "addr"))
+_RANGED = frozenset(("ts",))
+_COMPRESSED: dict[str, Any] = {"compression": "zstd", "compression_level": 3}
+"""Of tables that are small.  Records and values are written much and read little: see `pipeline.sink.columnfile`."""
 
 
 def sync(path: Path) -> None:
@@ -64,15 +50,145 @@ def write_table(path: Path, table: pa.Table) -> None:
     """
     pending = path.with_name(f".{path.name}.writing")
     try:
-        pq.write_table(table, pending, **ENCODINGS.get(_name(table.schema), _SMALL))
+        pq.write_table(table, pending, **_COMPRESSED)
         sync(pending)
         os.replace(pending, path)
     except OSError as error:
         raise OutputError(f"{path}: cannot write: {error.strerror or error}") from error
 
 
+class File(Protocol):
+    """What writes a file; OSError where it cannot."""
+
+    def close(self) -> None:
+        """Finish it."""
+        ...
+
+
+F = TypeVar("F", bound=File)
+
+
+class Parts(Generic[F]):
+    """A folder of `part-00000.parquet`, `part-00001.parquet` …, of which each is whole or not there.
+
+    Args:
+        folder: is made.
+        start: begins a file at a path.
+        rows, groups: rows and row groups after which another part begins.
+
+    Attributes:
+        rows: rows that are written.
+
+    Raises (every method):
+        OutputError: it cannot be written.
+    """
+
+    def __init__(self, folder: Path, start: Callable[[Path], F], *, rows: int, groups: int = _PART_GROUPS) -> None:
+        self.folder = folder
+        self.rows = 0
+        self._start = start
+        self._most = (rows, groups)
+        self._parts = 0
+        self._in_part = 0
+        self._groups = 0
+        self._file: F | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, rows: int, work: Callable[[F], int]) -> None:
+        """Do `work` on the present part: it appends `rows` rows, and says how many row groups the part has now."""
+        with self._told():
+            if self._file is None:
+                self._file = self._start(self._pending())
+            self._groups = work(self._file)
+        self.rows += rows
+        self._in_part += rows
+        if self._in_part >= self._most[0] or self._groups >= self._most[1]:
+            self.finish()
+
+    def close(self) -> None:
+        """Finish the last part; without rows there is one empty part, so that its columns can be read."""
+        if self._file is None and self._parts == 0:
+            self.write(0, lambda _: 0)
+        self.finish()
+
+    def abandon(self) -> None:
+        """Forget what is not yet whole."""
+        if self._file is not None:
+            file, self._file = self._file, None
+            with suppress(OSError, pa.ArrowException):
+                file.close()
+            self._pending().unlink(missing_ok=True)
+
+    def finish(self) -> None:
+        """Put the present part in place."""
+        if self._file is None:
+            return
+        file, self._file = self._file, None
+        with self._told():
+            file.close()
+            sync(self._pending())
+            os.replace(self._pending(), self._part())
+        self._parts += 1
+        self._in_part = self._groups = 0
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(f"{self._part()}: cannot write: {error.strerror or error}") from error
+
+    def _part(self) -> Path:
+        return self.folder / f"part-{self._parts:05d}.parquet"
+
+    def _pending(self) -> Path:
+        return self.folder / f".{self._part().name}.writing"
+
+
+def column_file(file: BinaryIO, schema: pa.Schema) -> ColumnFile:
+    """A file of RECORD_ROWS or POINT_ROWS."""
+    from pipeline.sink.columnfile import ColumnFile
+
+    return ColumnFile(file, schema, delta=_DELTA, ranged=_RANGED)
+
+
+class ColumnDataset:
+    """Parts of columns of numbers, from the arrays that decode made; see `pipeline.sink.columnfile`.
+
+    Raises (every method):
+        OutputError: it cannot be written.
+    """
+
+    def __init__(self, folder: Path, schema: pa.Schema, *, part_rows: int) -> None:
+        self.folder = folder
+        self._parts = Parts(folder, lambda path: column_file(path.open("wb"), schema), rows=part_rows)
+
+    @property
+    def rows(self) -> int:
+        """Rows that are written."""
+        return self._parts.rows
+
+    def write(self, rows: int, columns: Mapping[str, Column]) -> None:
+        """Append `rows` rows; nothing of the arrays is kept."""
+
+        def work(file: ColumnFile) -> int:
+            file.write(rows, columns)
+            return file.groups
+
+        if rows:
+            self._parts.write(rows, work)
+
+    def close(self) -> None:
+        """Finish the last file.  A dataset without rows gets one empty file, so that its columns can be read."""
+        self._parts.close()
+
+    def abandon(self) -> None:
+        """Forget what is not yet whole."""
+        self._parts.abandon()
+
+
 class Dataset:
-    """A folder of `part-00000.parquet`, `part-00001.parquet` … of one schema.
+    """Parts of any one schema, from Arrow's batches.
 
     Raises (every method):
         OutputError: it cannot be written.
@@ -81,16 +197,16 @@ class Dataset:
     def __init__(self, folder: Path, schema: pa.Schema, *, part_rows: int, group_rows: int = GROUP_ROWS) -> None:
         self.folder = folder
         self.schema = schema
-        self.rows = 0
-        self._part_rows = part_rows
         self._group_rows = group_rows
-        self._parts = 0
-        self._in_part = 0
         self._groups = 0
-        self._writer: pq.ParquetWriter | None = None
+        self._parts = Parts(folder, self._open, rows=part_rows)
         self._held: list[pa.RecordBatch] = []
         self._held_rows = 0
-        folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def rows(self) -> int:
+        """Rows that are written."""
+        return self._parts.rows
 
     def write(self, batch: pa.RecordBatch, *, reused: bool) -> None:
         """Append a batch.
@@ -111,18 +227,16 @@ class Dataset:
     def close(self) -> None:
         """Finish the last file.  A dataset without rows gets one empty file, so that its columns can be read."""
         self._flush()
-        if self._writer is None and self._parts == 0:
-            self._open()
-        self._finish_part()
+        self._parts.close()
 
     def abandon(self) -> None:
         """Forget what is not yet whole."""
         self._held.clear()
-        if self._writer is not None:
-            writer, self._writer = self._writer, None
-            with suppress(OSError, pa.ArrowException):
-                writer.close()
-            self._pending().unlink(missing_ok=True)
+        self._parts.abandon()
+
+    def _open(self, path: Path) -> pq.ParquetWriter:
+        self._groups = 0
+        return pq.ParquetWriter(path, self.schema, **_COMPRESSED)
 
     def _flush(self) -> None:
         if self._held:
@@ -130,43 +244,14 @@ class Dataset:
             self._encode(held)
 
     def _encode(self, batches: list[pa.RecordBatch]) -> None:
-        writer = self._writer or self._open()
         table = pa.Table.from_batches(batches, self.schema)
-        try:
+
+        def work(writer: pq.ParquetWriter) -> int:
             writer.write_table(table, row_group_size=max(1, table.num_rows))
-        except OSError as error:
-            raise OutputError(f"{self._part()}: cannot write: {error.strerror or error}") from error
-        self.rows += table.num_rows
-        self._in_part += table.num_rows
-        self._groups += 1
-        if self._in_part >= self._part_rows or self._groups >= _PART_GROUPS:
-            self._finish_part()
+            self._groups += 1
+            return self._groups
 
-    def _part(self) -> Path:
-        return self.folder / f"part-{self._parts:05d}.parquet"
-
-    def _pending(self) -> Path:
-        return self.folder / f".{self._part().name}.writing"
-
-    def _open(self) -> pq.ParquetWriter:
-        try:
-            self._writer = pq.ParquetWriter(self._pending(), self.schema, **ENCODINGS.get(_name(self.schema), _SMALL))
-        except OSError as error:
-            raise OutputError(f"{self._part()}: cannot write: {error.strerror or error}") from error
-        return self._writer
-
-    def _finish_part(self) -> None:
-        if self._writer is None:
-            return
-        writer, self._writer = self._writer, None
-        try:
-            writer.close()
-            sync(self._pending())
-            os.replace(self._pending(), self._part())
-        except OSError as error:
-            raise OutputError(f"{self._part()}: cannot write: {error.strerror or error}") from error
-        self._parts += 1
-        self._in_part = self._groups = 0
+        self._parts.write(table.num_rows, work)
 
 
 def _copied(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from detectors.columns import Columns
+from pipeline.sink.chunk import Column, Repeated
 from schemas.record import POINT_COLUMNS, POINT_KEY_COLUMNS, POINT_ROWS
 
 _SPREAD = ("ts", "seq", "device", "unit")
@@ -19,6 +20,15 @@ _SMALLEST = 1 << 12
 def arrow(array: NDArray[Any], kind: pa.DataType) -> pa.Array:
     """The memory of a contiguous array as an Arrow array of `kind`, without a copy."""
     return pa.Array.from_buffers(kind, len(array), [None, pa.py_buffer(array)])
+
+
+def point_columns(batch: Columns) -> dict[str, Column]:
+    """Every value of `batch`, in order, as columns of POINT_ROWS, sharing its memory."""
+    first, last = int(batch.offsets[0]), int(batch.offsets[-1])
+    used = np.flatnonzero(batch.n_points)
+    counts = frozen(batch.n_points.take(used).astype(np.int64))
+    keys: dict[str, Column] = {c.name: Repeated(getattr(batch, c.name).take(used), counts) for c in POINT_KEY_COLUMNS}
+    return keys | {c.name: getattr(batch.points, c.name)[first:last] for c in POINT_COLUMNS}
 
 
 def frozen(array: NDArray[Any]) -> NDArray[Any]:
@@ -87,7 +97,12 @@ class ChangedPoints:
         self._used = np.array([0, tags, 0], np.int64)
 
     def of(self, batch: Columns) -> pa.RecordBatch:
-        """The values of `batch` that are news, in order."""
+        """The values of `batch` that are news, in order, as POINT_ROWS."""
+        columns = self.columns(batch)
+        return pa.RecordBatch.from_arrays([arrow(columns[f.name], f.type) for f in POINT_ROWS], schema=POINT_ROWS)
+
+    def columns(self, batch: Columns) -> dict[str, NDArray[Any]]:
+        """The same as columns."""
         p = batch.points
         room = int(batch.offsets[-1] - batch.offsets[0]) if len(batch.offsets) else 0
         point, record = np.empty(room, np.int64), np.empty(room, np.int64)
@@ -103,7 +118,7 @@ class ChangedPoints:
             record,
         )
         keys = {c.name: getattr(batch, c.name)[record[:kept]] for c in POINT_KEY_COLUMNS}
-        return _rows(keys, {c.name: getattr(p, c.name)[point[:kept]] for c in POINT_COLUMNS})
+        return keys | {c.name: getattr(p, c.name)[point[:kept]] for c in POINT_COLUMNS}
 
     @property
     def unremembered(self) -> int:

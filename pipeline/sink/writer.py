@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from detectors.columns import Columns
 from pipeline.metrics import Counters, HealthRow
-from pipeline.sink.dataset import Dataset
-from pipeline.sink.points import ChangedPoints, PointRows, arrow
+from pipeline.sink.dataset import ColumnDataset
+from pipeline.sink.points import ChangedPoints, arrow, point_columns
 from schemas.record import POINT_COLUMNS, POINT_ROWS, RECORD_COLUMNS, RECORD_ROWS
 
 
@@ -57,9 +57,8 @@ class RecordSink:
         tags: int = 1 << 20,
     ) -> None:
         self.counters = Counters("sink")
-        self._records = Dataset(folder / "records", RECORD_ROWS, part_rows=part_rows)
-        self._points = None if points == "none" else Dataset(folder / "points", POINT_ROWS, part_rows=part_rows)
-        self._rows = PointRows()
+        self._records = ColumnDataset(folder / "records", RECORD_ROWS, part_rows=part_rows)
+        self._points = None if points == "none" else ColumnDataset(folder / "points", POINT_ROWS, part_rows=part_rows)
         self._changed = ChangedPoints(tags) if points == "changed" else None
         self._withheld = 0
         self._queue = _Queue(queue_bytes) if threads > 1 else None
@@ -107,15 +106,17 @@ class RecordSink:
     def _encode(self, batch: Columns) -> None:
         if not len(batch):
             return
-        self._records.write(record_rows(batch), reused=False)
+        self._records.write(len(batch), {name: getattr(batch, name) for name in RECORD_ROWS.names})
         if self._points is None:
             return
+        points = int(batch.offsets[-1] - batch.offsets[0])
         if self._changed is None:
-            self._points.write(self._rows.all(batch), reused=True)
+            self._points.write(points, point_columns(batch))
         else:
-            rows = self._changed.of(batch)
-            self._withheld += int(batch.offsets[-1] - batch.offsets[0]) - rows.num_rows
-            self._points.write(rows, reused=False)
+            columns = self._changed.columns(batch)
+            kept = len(columns["value"])
+            self._withheld += points - kept
+            self._points.write(kept, columns)
 
     def _work(self, queue: _Queue) -> None:
         try:

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from pipeline.errors import FieldtapError
 
-_SEGMENT = re.compile(r"[A-Za-z0-9_=+-][A-Za-z0-9._=+-]*")
-_SEGMENT_LENGTH = 200
+_SEGMENT = r"[A-Za-z0-9_=+-][A-Za-z0-9._=+-]{0,199}"
+_NAME = re.compile(f"{_SEGMENT}(?:/{_SEGMENT})*")
 _NAME_LENGTH = 900
 
 
@@ -62,12 +62,11 @@ class Store(Protocol):
 def checked(name: str) -> str:
     """`name`, if every store can hold it.
 
-    A name is segments of letters, digits and `._=+-` with `/` between; no segment begins with a dot.
+    A name is segments of at most 200 letters, digits and `._=+-` with `/` between; no segment begins with a dot.
 
     Raises:
         StoreError: it is none.
     """
-    segments = name.split("/")
-    if len(name) > _NAME_LENGTH or not all(len(s) <= _SEGMENT_LENGTH and _SEGMENT.fullmatch(s) for s in segments):
+    if len(name) > _NAME_LENGTH or not _NAME.fullmatch(name):
         raise StoreError(f"{name!r:.100}: no name for an object: letters, digits and ._=+- with / between")
     return name

@@ -93,7 +93,7 @@ class FolderStore:
                     created = True
                 except FileExistsError:
                     created = False
-            self._after_create(folder)
+            (self._after_create if created else self._after_refusal)(folder)
             return created
 
     def read(self, name: str) -> bytes:
@@ -123,6 +123,9 @@ class FolderStore:
         return f"{self.root}/{_PENDING}/{os.getpid()}-{os.urandom(8).hex()}"
 
     def _after_create(self, folder: str) -> None:
+        self._files.sync(folder)
+
+    def _after_refusal(self, folder: str) -> None:
         self._files.sync(folder)
 
     def _after_list(self, folder: str) -> None:

@@ -7,19 +7,25 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import TransportError
-from pipeline.ledger import Chain, Epoch, Place
-from pipeline.owner import Owner
+from pipeline.archive import ARCHIVE
+from pipeline.archive.publish import ArchivePublisher
+from pipeline.archive.stage import ArchiveStage
+from pipeline.errors import ConfigError, TransportError
+from pipeline.ledger import Chain, Epoch, Place, Publisher
+from pipeline.ledger.repair import Messages
+from pipeline.owner import Owner, Stage
 from pipeline.second.message import messages as pane_messages
+from pipeline.second.stage import PaneStage
 from pipeline.setup import Setup
 from pipeline.stage import RecordStage
 from pipeline.store import Store, open_store, probe
 from pipeline.transport import topics as names
-from pipeline.transport.log import read
+from pipeline.transport.log import LogMessage, read
 from pipeline.transport.settings import ClientSettings, connect
-from pipeline.worker.held import Held, Judging
+from pipeline.worker.held import Held
 from pipeline.worker.loop import Partition, Worker
 from pipeline.worker.outbox import Outbox
+from pipeline.worker.watermarks import Watermarks
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -93,6 +99,7 @@ class Deployment:
         self.config = setup.config
         self.store: Store = open_store(store)
         probe(self.store)
+        self.watermarks = Watermarks(self.config.kafka.client(bootstrap, "admin"))
         self.records = describe(bootstrap, self.config, names.RECORDS)
 
     def panes(self) -> TopicInfo:
@@ -130,29 +137,21 @@ class Deployment:
         """What tells at which offset a chain without epochs begins."""
 
         def watermark() -> int:
-            from confluent_kafka import Consumer, KafkaException, TopicPartition
-
-            from pipeline.store import StoreUnclear
-
-            consumer = connect(Consumer, self.consumer())
-            try:
-                low, high = consumer.get_watermark_offsets(TopicPartition(topic.name, partition), timeout=10)
-            except (KafkaException, TypeError) as error:
-                raise StoreUnclear(f"{topic.name}/{partition}: the broker did not tell where the log begins") from error
-            finally:
-                consumer.close()
-            return int(low if self.settings.start == "earliest" else high)
+            low, high = self.watermarks.of(topic.name, partition)
+            return low if self.settings.start == "earliest" else high
 
         return watermark
 
-    def ended(self, topics: list[TopicInfo]) -> bool:
-        """Whether the last epoch of every partition says that its input is over."""
+    def ends(self, topics: list[TopicInfo]) -> list[tuple[TopicInfo, Epoch]] | None:
+        """The last epoch of every partition, where all of them say that their input is over; else None."""
+        found = []
         for topic in topics:
             for partition in range(topic.partitions):
                 tip = self.chain(topic, partition).tip()
                 if tip is None or not tip.ended:
-                    return False
-        return True
+                    return None
+                found.append((topic, tip))
+        return found
 
     def versions(self) -> Mapping[str, str]:
         """What judged, kept in each epoch."""
@@ -173,22 +172,16 @@ class Detection:
 
     def hold(self, partition: Partition, pool: ThreadPoolExecutor, check: Callable[[int], None]) -> Held:
         """What holds a partition of either topic."""
-        place, records, panes = self._deployment, self._deployment.records, self._panes
-        number = partition[1]
-        stage: Judging
-        send: Callable[[Epoch], None] | None = None
-        if partition[0] == records.name:
-            topic = records
-            stage = RecordStage(place.setup, number, records.partitions)
-            send = self._send
-        else:
-            from pipeline.second.stage import PaneStage
-
-            topic = panes
-            most = place.config.panes.max_waiting
-            stage = PaneStage(records.partitions, number, panes.partitions, place.setup.across, max_waiting=most)
+        place, number = self._deployment, partition[1]
+        first = partition[0] == place.records.name
+        topic = place.records if first else self._panes
+        stage = record_stage(place, number) if first else pane_stage(place, self._panes, number)
         owner = Owner(
-            place.chain(topic, number), stage, origin=place.first(topic, number), send=send, versions=place.versions()
+            place.chain(topic, number),
+            stage,
+            origin=place.first(topic, number),
+            send=self._send if first else None,
+            versions=place.versions(),
         )
         return Held(
             partition,
@@ -199,6 +192,12 @@ class Detection:
             delivered=lambda: self._outbox.delivered(partition),
             check=check,
         )
+
+    def finish(self, topic: TopicInfo, tip: Epoch) -> None:
+        """Publish and send the end of a chain, which anyone may do and nobody can do twice."""
+        Publisher(self._deployment.store).publish(tip)
+        if topic is self.topics[0]:
+            self._send(tip)
 
     def _send(self, epoch: Epoch) -> None:
         if epoch.sends is not None:
@@ -215,6 +214,41 @@ class Detection:
             )
 
 
+def record_stage(place: Deployment, number: int) -> RecordStage:
+    """What judges a partition of the records."""
+    return RecordStage(place.setup, number, place.records.partitions)
+
+
+def pane_stage(place: Deployment, panes: TopicInfo, number: int) -> PaneStage:
+    """What judges a partition of the panes."""
+    most = place.config.panes.max_waiting
+    return PaneStage(place.records.partitions, number, panes.partitions, place.setup.across, max_waiting=most)
+
+
+def recompute(deployment: Deployment, place: Place) -> tuple[Stage, Messages, Mapping[str, str]]:
+    """What repair needs of a partition: a stage as its worker has it, a reader of its log, and the versions.
+
+    Raises:
+        ConfigError: there is no topic of this id.
+    """
+    stage: Stage
+    topic = deployment.records
+    if place.topic_id == topic.id:
+        kept = place.run.startswith(ARCHIVE)
+        stage = ArchiveStage(place.partition) if kept else record_stage(deployment, place.partition)
+    else:
+        topic = deployment.panes()
+        stage = pane_stage(deployment, topic, place.partition)
+    if place.topic_id != topic.id or place.partition >= topic.partitions:
+        raise ConfigError(f"{place}: there is no such topic or partition; {topic.name} has the id {topic.id}")
+
+    def messages(start: int, stop: int) -> Iterator[list[LogMessage]]:
+        for message in read(deployment.consumer(), topic.name, place.partition, start, stop):
+            yield [message]
+
+    return stage, messages, deployment.versions()
+
+
 class Keeping:
     """The partitions of `fieldtap archive`: records, points and marks to Parquet."""
 
@@ -225,9 +259,6 @@ class Keeping:
 
     def hold(self, partition: Partition, pool: ThreadPoolExecutor, check: Callable[[int], None]) -> Held:
         """What holds a partition."""
-        from pipeline.archive.publish import ArchivePublisher
-        from pipeline.archive.stage import ArchiveStage
-
         place, number = self._deployment, partition[1]
         stage, chain = ArchiveStage(number), place.chain(place.records, number)
 
@@ -252,6 +283,15 @@ class Keeping:
             check=check,
         )
 
+    def finish(self, topic: TopicInfo, tip: Epoch) -> None:
+        """Publish the end of a chain, from the log."""
+        place, number = self._deployment, tip.place.partition
+
+        def log(start: int, stop: int) -> Iterator[Any]:
+            return read(place.consumer(), topic.name, number, start, stop)
+
+        ArchivePublisher(place.store, ArchiveStage(number), log, place.chain(topic, number)).publish(tip)
+
 
 def work(
     deployment: Deployment,
@@ -269,16 +309,32 @@ def work(
     outbox = deployment.outbox()
     partitions = kind(deployment, outbox)
     topics = [topic.name for topic in partitions.topics]
-    worker = Worker(deployment.consumer(), topics, partitions.hold, outbox, deployment.settings, say=say)
+    worker = Worker(
+        deployment.consumer(), topics, partitions.hold, outbox, deployment.watermarks, deployment.settings, say=say
+    )
     report = WorkReport()
     try:
-        worker.run(stop, lambda: until_end and deployment.ended(partitions.topics))
+        worker.run(stop, lambda: until_end and _over(deployment, partitions, worker))
         report.stages = _stages(worker)
         report.stopped = [f"{h.name[0]}/{h.name[1]}: {h.problem}" for h in worker.held.values() if h.problem]
     finally:
         worker.close()
     report.counts = {**worker.counts, "live findings not delivered": outbox.failed}
     return report
+
+
+def _over(deployment: Deployment, partitions: Detection | Keeping, worker: Worker) -> bool:
+    """Whether all input is judged and true.
+
+    Another worker may have died between the last epoch of a partition and its findings: they are published here.
+    """
+    ends = deployment.ends(partitions.topics)
+    if ends is None:
+        return False
+    for topic, tip in ends:
+        if (topic.name, tip.place.partition) not in worker.held:
+            partitions.finish(topic, tip)
+    return True
 
 
 def _stages(worker: Worker) -> dict[str, dict[str, int]]:

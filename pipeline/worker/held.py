@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
@@ -126,7 +127,11 @@ class Held:
             return True
         if fresh[0].offset != self.position:
             return False
-        self.owner.feed(fresh)
+        try:
+            self.owner.feed(fresh)
+        except Taken:
+            # The work in hand has found it out, and tells so when it is seen to.
+            return True
         self._bytes += sum(len(m.value or b"") for m in fresh)
         return True
 
@@ -147,7 +152,8 @@ class Held:
 
     def cut(self) -> None:
         """Freeze an epoch, where anything came since the last."""
-        self.owner.cut()
+        with suppress(Taken):
+            self.owner.cut()
         self._cut_at, self._bytes = monotonic(), 0
 
     def release(self, deadline: float, deliver: Callable[[float], None]) -> None:
@@ -156,10 +162,12 @@ class Held:
         Args:
             deliver: waits for refused messages to reach the dead letters, so many seconds at most.
         """
-        if self._task is not None:
-            self._wait(self._task, deadline)
         if self.state is not State.RUNNING:
             return
+        if self._task is not None:
+            self._wait(self._task, deadline)
+            if not self._is_running():
+                return
         self.cut()
         deliver(max(0.0, deadline - monotonic()))
         while self.owner.backlog and self._delivered() and monotonic() < deadline:
@@ -171,6 +179,9 @@ class Held:
         """The loop has sought to the position."""
         self.state = State.RUNNING
         self._cut_at, self._bytes = monotonic(), 0
+
+    def _is_running(self) -> bool:
+        return self.state is State.RUNNING
 
     def _due(self) -> bool:
         if self.owner.backlog >= self._settings.backlog:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message as KafkaMessage
 
     from pipeline.worker.settings import WorkerSettings
+    from pipeline.worker.watermarks import Watermarks
 
 _POLL_S = 0.05
 _COMMIT_S = 5.0
@@ -43,6 +44,7 @@ class Worker:
         topics: Sequence[str],
         hold: Callable[[Partition, ThreadPoolExecutor, Callable[[int], None]], Held],
         outbox: Outbox,
+        watermarks: Watermarks,
         settings: WorkerSettings,
         *,
         say: Callable[[str], None],
@@ -54,6 +56,7 @@ class Worker:
             topics: names of the topics to read.
             hold: makes what holds a partition, given a pool for I/O and a check of its position.
             outbox: where findings and refused messages go.
+            watermarks: tells where the logs begin and end.
             say: told what a person should know, a line each time.
         """
         from confluent_kafka import Consumer
@@ -61,6 +64,7 @@ class Worker:
         self._settings = settings
         self._hold = hold
         self._outbox = outbox
+        self._watermarks = watermarks
         self._say = say
         self._pool = ThreadPoolExecutor(settings.io_threads, thread_name_prefix="ledger")
         self._paused: set[Partition] = set()
@@ -170,7 +174,7 @@ class Worker:
 
     def _check(self, partition: Partition) -> Callable[[int], None]:
         def check(position: int) -> None:
-            low, high = self._watermarks(partition)
+            low, high = self._watermarks.of(*partition)
             if position < low:
                 raise LogTruncated(
                     f"the ledger goes on at offset {position}, but the log now begins at {low}: "
@@ -183,20 +187,6 @@ class Worker:
                 )
 
         return check
-
-    def _watermarks(self, partition: Partition) -> tuple[int, int]:
-        from confluent_kafka import KafkaException
-
-        from pipeline.store import StoreUnclear
-
-        try:
-            found = self._consumer.get_watermark_offsets(_place(partition), timeout=10)
-        except KafkaException as error:
-            raise StoreUnclear(f"{partition[0]}/{partition[1]}: {error.args[0]}") from error
-        if found is None:
-            raise StoreUnclear(f"{partition[0]}/{partition[1]}: the broker did not tell where the log begins")
-        low, high = found
-        return int(low), int(high)
 
     def _commit(self) -> None:
         """Tell lag tools how far the truth has come."""

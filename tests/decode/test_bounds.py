@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.decode import layout
 from pipeline.decode.decoder import DecodeSettings
-from schemas.codes import Kind, Match
+from schemas.codes import Anomaly, Kind, Match
 from tests.decode.packets import (
     MS,
     SECOND,
@@ -137,6 +137,62 @@ def test_a_giant_segment_behind_a_hole() -> None:
     talk.put(Packet(0, ether(ip4("10.0.0.2", "10.0.0.1", giant, total=0))))
     found = decode(talk.packets)
     assert found.health["stream", "dropped", "bytes held beyond the bound"] == len(body)
+
+
+@pytest.mark.parametrize("size", [65_000, 262_000])
+def test_a_giant_segment_behind_the_beginning_of_a_pdu(size: int) -> None:
+    """It is read where there is room for both; else the next record says how much is missing."""
+    pdu = values(2, 2)
+    count = size // len(pdu)
+    talk = Talk().open()
+    talk.answer(values(1, 1)[:6])
+    rest = values(1, 1)[6:] + pdu * count
+    giant = tcp((502, 40000), talk.seq[1], 1001, rest)
+    talk.put(Packet(0, ether(ip4("10.0.0.2", "10.0.0.1", giant, total=0))))
+    talk.seq[1] += len(rest)
+    talk.answer(values(3, 3))
+    found = feed(blocks(talk.packets))
+    assert (len(found.records), found.records[-1].txn) == (count + 2, 3)
+    assert found.counted("bytes of PDUs never completed") == 0
+    larger = Packet(talk.packets[-2].ts, talk.packets[-2].data + pdu * 200)
+    talk.seq[1] += 200 * len(pdu) - len(values(3, 3))
+    last = talk.put(talk.segment(1, values(4, 4)))
+    found = feed(blocks([*talk.packets[:4], larger, last]))
+    if size == 65_000:
+        assert len(found.records) == count + 202
+    else:
+        assert [(r.txn, r.gap_bytes) for r in found.records] == [(4, 6 + len(rest) + 200 * len(pdu))]
+        assert found.records[0].anomaly & Anomaly.GAP_BEFORE
+        assert found.counted("bytes of PDUs never completed") == 6 + len(rest) + 200 * len(pdu)
+
+
+def test_beginnings_that_are_never_completed_leave_room_for_others() -> None:
+    """One in each of more flows than there are chunks: the longest silent ones give theirs up, and say so later."""
+    count = 66_000
+    packets = [
+        Packet(
+            START_NS + n,
+            ether(
+                ip4(
+                    f"10.{1 + n // 60000}.{n // 250 % 240}.{1 + n % 250}",
+                    "10.0.0.2",
+                    tcp((20000, 502), 1, 1, b"\0\1\0"),
+                )
+            ),
+        )
+        for n in range(count)
+    ]
+    talk = Talk(now=START_NS + SECOND).open()
+    for txn in range(1, 50):
+        talk.answer(values(txn, *range(100))[:100])
+        talk.answer(values(txn, *range(100))[100:])
+    found = feed(blocks([*packets, *talk.packets]))
+    assert [(r.txn, r.length, r.gap_bytes) for r in found.records] == [(txn, 209, 0) for txn in range(1, 50)]
+    lost = found.counted("bytes of PDUs never completed")
+    assert lost == 3 * count  # those that had to go, and those that are left at the end
+    late = Packet(talk.now, ether(ip4("10.1.0.1", "10.0.0.2", tcp((20000, 502), 4, 1, read(1)))))
+    records = feed(blocks([*packets, *talk.packets, late])).records
+    assert (records[-1].gap_bytes, records[-1].txn) == (3, 1)
 
 
 def test_a_flood_of_holes_is_bounded() -> None:

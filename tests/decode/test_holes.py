@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.codes import Anomaly, Kind
-from tests.decode.packets import ACK, SECOND, Talk, read, values
+from schemas.codes import FAULTS, Anomaly, Kind
+from tests.decode.packets import ACK, SECOND, Talk, mbap, polls, read, values
 from tests.decode.reading import decode
 
 
@@ -91,5 +91,114 @@ def test_a_hole_in_the_middle_of_a_pdu() -> None:
     talk.send(1, pdu[20:], lost=True)
     talk.answer(values(2, 2))
     found = decode(talk.packets)
-    assert [(r.txn, r.gap_bytes, r.values) for r in found.records] == [(2, len(pdu) - 20, [2.0])]
-    assert found.health["stream", "dropped", "bytes of PDUs never completed"] == 20
+    beginning, behind = found.records
+    assert (beginning.txn, beginning.length, beginning.gap_bytes, beginning.packet) == (1, 20, 0, 5)
+    assert beginning.anomaly & Anomaly.TRUNCATED  # by the capture: no fault of the sender
+    assert not beginning.anomaly & FAULTS
+    assert (behind.txn, behind.gap_bytes, behind.values) == (2, len(pdu) - 20, [2.0])
+    assert behind.anomaly & Anomaly.GAP_BEFORE
+    assert ("stream", "dropped", "bytes of PDUs never completed") not in found.health
+
+
+def test_the_beginning_of_a_pdu_between_two_holes() -> None:
+    """Each gap stands with the record behind it."""
+    talk = Talk().open()
+    talk.send(1, values(1, 1), lost=True)
+    talk.answer(values(2, 2)[:8])
+    talk.send(1, values(2, 2)[8:], lost=True)
+    talk.answer(values(3, 3))
+    assert [(r.txn, r.length, r.gap_bytes) for r in decode(talk.packets).records] == [(2, 8, 11), (3, 11, 3)]
+
+
+def test_held_bytes_that_are_a_whole_pdu_end_an_unfinished_one() -> None:
+    """As for a segment in order: a length that lies does not swallow what was held."""
+    talk = Talk().open()
+    lies = bytearray(values(1, *range(20)))
+    lies[4:6] = (200).to_bytes(2, "big")
+    first = talk.segment(1, bytes(lies))
+    talk.seq[1] += len(lies)
+    talk.answer(values(2, 2))
+    talk.answer(values(3, 3))
+    talk.put(first)
+    found = decode(talk.packets)
+    assert [r.txn for r in found.records] == [1, 2, 3]
+    assert [bool(r.anomaly & Anomaly.MALFORMED) for r in found.records] == [True, False, False]
+    assert [r.values for r in found.records[1:]] == [[2.0], [3.0]]
+
+
+def test_held_bytes_that_complete_a_pdu_are_no_pdu_of_their_own() -> None:
+    """The rest of an answer whose bytes look like an answer."""
+    talk = Talk().open()
+    inner = values(2, 2)
+    pdu = mbap(1, 1, bytes([3, 14]) + bytes(3) + inner)
+    first = talk.segment(1, pdu[: -len(inner)])
+    talk.seq[1] += len(pdu) - len(inner)
+    talk.answer(inner)
+    talk.put(first)
+    assert [(r.txn, r.length) for r in decode(talk.packets).records] == [(1, len(pdu))]
+
+
+@pytest.mark.parametrize("jump", [1 << 25, 1 << 31, -(1 << 25)])
+def test_a_jump_gives_up_no_byte_that_is_held(jump: int) -> None:
+    """Another connection on the same ports: what came of the last is told first, each hole as one."""
+    talk = Talk().open()
+    talk.answer(values(1, 1)[:8])
+    talk.send(1, b"???", lost=True)
+    talk.answer(values(2, 2))
+    talk.send(1, values(3, 3), lost=True)
+    talk.answer(values(4, 4))
+    talk.answer(values(5, 5)[:9])
+    talk.seq[1] = (talk.seq[1] + jump) % 2**32
+    talk.answer(values(6, 6))
+    found = decode(talk.packets)
+    assert [(r.txn, r.length, r.gap_bytes) for r in found.records] == [
+        (1, 8, 0),
+        (2, 11, 3),
+        (4, 11, 11),
+        (5, 9, 0),
+        (6, 11, 0),
+    ]
+    assert not any(r.anomaly & FAULTS for r in found.records)
+    assert found.records[-1].anomaly & Anomaly.RESYNCHRONISED
+    assert found.counted("bytes held beyond the bound") == found.counted("bytes of PDUs never completed") == 0
+
+
+@pytest.mark.parametrize("ahead", [100_000, 5_000_000])
+@pytest.mark.parametrize("cut", [False, True])
+def test_one_forged_segment_far_ahead_blinds_nobody(ahead: int, cut: bool) -> None:
+    """It is shown, when it is given up; the stream stays where the peer acknowledged it."""
+    talk = polls(3)
+    forged = values(99, 99)
+    talk.put(talk.segment(1, forged[:9] if cut else forged, seq=talk.seq[1] + ahead))
+    polls(3, talk, first=4)
+    talk.now += 2 * SECOND
+    polls(5, talk, first=7)
+    found = decode(talk.packets)
+    assert [(r.txn, r.gap_bytes) for r in found.of(Kind.RESPONSE) if r.txn != 99] == [(n, 0) for n in range(1, 12)]
+    (shown,) = (r for r in found.records if r.txn == 99)
+    assert shown.length == (9 if cut else 11)
+    assert shown.anomaly & (Anomaly.RESYNCHRONISED | Anomaly.OUT_OF_ORDER)
+    assert found.counted("copy or retransmission") == 0
+
+
+def test_what_was_lost_before_a_forged_segment_is_told() -> None:
+    """The peer acknowledged what the capture has not: the stream goes on there."""
+    talk = polls(1)
+    talk.put(talk.segment(1, values(99, 99), seq=talk.seq[1] + 200_000))
+    talk.send(1, values(2, 2), lost=True)
+    talk.acknowledge(0)
+    talk.now += 2 * SECOND
+    found = decode(polls(2, talk, first=3).packets)
+    assert [(r.txn, r.gap_bytes) for r in found.of(Kind.RESPONSE)] == [(1, 0), (99, 11), (3, 0), (4, 0)]
+
+
+def test_a_great_loss_of_one_direction_that_alone_is_captured_is_overcome() -> None:
+    """Acknowledgements that are not captured any more are believed once, not for ever."""
+    talk = polls(2)
+    talk.seq[1] += 200_000
+    for txn in range(3, 9):
+        talk.answer(values(txn, txn))
+        talk.now += 2 * SECOND
+    found = decode(talk.packets)
+    assert [r.txn for r in found.of(Kind.RESPONSE)] == [1, 2, *range(3, 9)]
+    assert not any(r.anomaly & Anomaly.OUT_OF_ORDER for r in found.records[-3:])

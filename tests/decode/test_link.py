@@ -325,7 +325,7 @@ def test_udp_length_shorter_than_the_datagram() -> None:
 
 def test_vlans_tell_devices_apart_only_when_told() -> None:
     packets = [
-        Packet(START_NS + vid, ether(ip4(A, B, tcp((40000, 502), 1000, 1, read(vid))), vlans=[(0x8100, vid)]))
+        Packet(START_NS + vid, ether(ip4(A, B, tcp((40000, 502), 1000, 1, read(1))), vlans=[(0x8100, vid)]))
         for vid in (1, 2)
     ]
     assert len(decode(packets).records) == 1  # the same sequence number: a copy

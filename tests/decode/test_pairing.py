@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
-from schemas.codes import Anomaly, Kind, Match, RecordFlag, Transport
-from tests.decode.packets import MS, SECOND, Talk, mbap, polls, read, refusal, rtu, values
+from schemas.codes import FAULTS, Anomaly, Kind, Match, RecordFlag, Transport
+from tests.decode.packets import MS, SECOND, Packet, Talk, mbap, polls, read, refusal, rtu, udp, values
 from tests.decode.reading import Decoded, decode
 
 
@@ -214,6 +214,31 @@ def test_a_mirrored_copy_of_a_datagram(delay: int, ident: int, copies: int) -> N
     assert found.counted("mirrored copy of a datagram") == 2 - copies
 
 
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize(("delay", "copies"), [(0, 1), (50, 1), (51, 2)])
+def test_a_mirrored_copy_of_a_datagram_that_has_no_number(version: int, delay: int, copies: int) -> None:
+    """IPv6, and senders that leave the identification zero: the bytes and the time tell."""
+    ends = {} if version == 4 else {"client": "fd00::1", "server": "fd00::2"}
+    talk = Talk(**ends)
+    first = Packet(talk.now, talk.frame(0, udp((40000, 502), read(1, 10, 1)), 17, 0))
+    found = decode([first, first.at(first.ts + delay * MS)])
+    assert len(found.records) == copies
+    assert found.counted("mirrored copy of a datagram") == 2 - copies
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_client_that_asks_the_same_again_is_heard(answered: bool) -> None:
+    """Without a number of the datagram, an answer in between tells a new question from a copy; so does time."""
+    talk = Talk(client="fd00::1", server="fd00::2", step=10 * MS)
+    for n in range(20):
+        talk.datagram(0, read(0, 10, 1))
+        if answered:
+            talk.datagram(1, values(0, n))
+    found = decode(talk.packets)
+    assert len(found.of(Kind.REQUEST)) == (20 if answered else 4)
+    assert len(found.of(Kind.RESPONSE)) == (20 if answered else 0)
+
+
 def test_what_other_packets_carry_makes_no_datagram_a_copy() -> None:
     """IPv6 has no identification: that of a packet in between says nothing."""
     talk = Talk(client="fd00::1", server="fd00::2")
@@ -239,6 +264,31 @@ def test_rtu_frames_over_tcp() -> None:
     assert [(r.unit, r.kind, r.match, r.addr) for r in found.records if r.kind == Kind.RESPONSE] == [
         (7, Kind.RESPONSE, Match.MATCHED, n) for n in range(3)
     ]
+    assert all(r.flags & RecordFlag.MODBUS_RTU for r in found.records)
+
+
+@pytest.mark.parametrize("cut", range(1, 13))
+@pytest.mark.parametrize(
+    ("side", "pdu"),
+    [
+        (0, struct.pack("!BHH", 3, 0x10, 1)),
+        (0, struct.pack("!BHHBHH", 16, 0x10, 2, 4, 1, 2)),
+        (1, struct.pack("!BBHHH", 3, 6, 0x102, 3, 4)),
+        (1, bytes([0x83, 2])),
+    ],
+    ids=["read", "write", "answer", "refusal"],
+)
+def test_a_first_rtu_frame_in_two_segments(side: int, pdu: bytes, cut: int) -> None:
+    frame = rtu(7, pdu)
+    talk = Talk().open()
+    talk.send(side, frame[:cut])
+    if cut < len(frame):
+        talk.send(side, frame[cut:])
+    talk.send(side, rtu(7, pdu))
+    found = decode(talk.packets)
+    assert [(r.unit, r.func, r.length, r.anomaly & FAULTS) for r in found.records] == [
+        (7, pdu[0] & 0x7F, len(frame), 0)
+    ] * 2
     assert all(r.flags & RecordFlag.MODBUS_RTU for r in found.records)
 
 

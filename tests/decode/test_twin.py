@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.capture.files import Captures
 from pipeline.synth import bulk, simulate
+from schemas.codes import Anomaly
 from tests.decode.packets import MS, SECOND, Packet, Talk, mbap
 from tests.decode.reading import blocks, feed
 from tests.golden.cases import CASES
@@ -25,7 +26,8 @@ SHARED = {1, 2, 3, 4, 5, 6, 15, 16, 23}
 
 def told(record: Any) -> tuple[Any, ...]:
     names = COMPARED if record.func in SHARED else COMPARED[:8]
-    return (record.ts, record.length, *(getattr(record, name) for name in names))
+    differs = record.differs if isinstance(record, twin.Record) else bool(record.anomaly & Anomaly.OVERLAP_DIFFERS)
+    return (record.ts, record.length, differs, *(getattr(record, name) for name in names))
 
 
 def compare(packets: Sequence[Packet]) -> int:
@@ -93,6 +95,7 @@ def conversation(draw: random.Random, port: int, start: int) -> list[Packet]:
         number = draw.choice((txn, txn, 0))
         request, answer = pdus(draw)
         sent: list[Packet] = []
+        before = talk.seq[1]
         for side, pdu in ((0, mbap(number, 1, request)), (1, mbap(number, 1, answer))):
             if side == 1 and draw.random() < 0.1:
                 continue
@@ -110,6 +113,9 @@ def conversation(draw: random.Random, port: int, start: int) -> list[Packet]:
             talk.now += draw.choice((6, 70)) * SECOND
         for packet in sent:
             talk.put(packet)
+        while talk.seq[1] == (before + len(answer) + 7) % 2**32 and draw.random() < 0.15:
+            forged = answer[:-1] + draw.randbytes(1) if len(answer) > 2 else answer
+            talk.put(talk.segment(1, mbap(number, 1, forged), seq=talk.seq[1] - len(forged) - 7))
     return talk.packets
 
 

@@ -32,6 +32,8 @@ class Deviation:
         """Whether this entry is about that difference."""
         if difference.field != self.field or not ("*" in self.places or difference.place in self.places):
             return False
+        if self.relation == "only ours":
+            return difference.theirs is None and str(difference.ours) in self.ours.splitlines()
         if self.relation == "beginning":
             return tuple(difference.theirs[: len(difference.ours)]) == tuple(difference.ours)
         return (str(difference.ours), str(difference.theirs)) == (self.ours, self.theirs)
@@ -46,7 +48,11 @@ def load() -> tuple[Deviation, ...]:
     table = tomllib.loads(Path(__file__).with_name("deviations.toml").read_text())
     found = tuple(Deviation(**entry | {"places": tuple(entry["places"])}) for entry in table["deviation"])
     for entry in found:
-        if entry.field not in FIELDS or entry.relation not in ("", "beginning") or not (entry.clause and entry.reason):
+        if (
+            entry.field not in FIELDS
+            or entry.relation not in ("", "beginning", "only ours")
+            or not (entry.clause and entry.reason)
+        ):
             raise ValueError(f"deviations.toml: {entry}")
     return found
 

@@ -15,19 +15,12 @@ from tests.oracle.data import CAPTURES, DATA
 from tests.oracle.message import Message
 from tests.oracle.references import REFERENCES, Reference
 
-_WAITS = {
-    "fuzz-72": "a far jump drops what is held",
-}
-
 
 def _cases() -> list[object]:
     return [
         pytest.param(
             reference,
             id=f"{reference.parser}-{reference.capture}".replace(" ", "-"),
-            marks=[pytest.mark.xfail(reason=_WAITS[reference.capture], strict=True)]
-            if reference.capture in _WAITS
-            else [],
         )
         for reference in REFERENCES
     ]

@@ -15,6 +15,7 @@ import pytest
 from detectors.columns import Columns, records
 from pipeline.errors import OutputError
 from pipeline.sink import Dataset, OutputFolder, RecordSink, write_table
+from pipeline.sink.dataset import ColumnDataset
 from pipeline.sink.points import ChangedPoints, PointRows
 from schemas.record import POINT_COLUMNS, POINT_ROWS, RECORD_COLUMNS, RECORD_ROWS
 from tests.reference.sink import changed_points, point_rows
@@ -204,10 +205,10 @@ def _columns(path: Path) -> list[Any]:
     return [group.column(i) for i in range(group.num_columns)]
 
 
-class FullDisk(Dataset):
+class FullDisk(ColumnDataset):
     """A dataset on a disk that has no room left."""
 
-    def write(self, batch: pa.RecordBatch, *, reused: bool) -> None:
+    def write(self, rows: int, columns: Any) -> None:
         raise OutputError(f"{self.folder}: cannot write: No space left on device")
 
 

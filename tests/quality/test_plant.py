@@ -83,6 +83,7 @@ EXPECTED: dict[str, Sequence[Told]] = {
     "forged_response": [
         Told(("peer.device_mac",), HIGH, "PLC-1"),
         Told(("value.range",), HIGH, "PLC-1", "LT-101", "0.35 m"),
+        Told(("function.conflicting_response",), HIGH, "PLC-1", text="another answer in its place"),
     ],
     "replay": [
         Told(("peer.device_mac",), HIGH, "PLC-3"),

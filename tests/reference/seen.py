@@ -109,7 +109,8 @@ class Peer(Existence):
 CRITICAL = {Op.STOP, Op.PROGRAM_DOWNLOAD, Op.FIRMWARE, Op.MEMORY_RESET, Op.LISTEN_ONLY}
 MILD = {Op.PROGRAM_UPLOAD, Op.RESERVE, Op.CLEAR_COUNTERS}
 OTHER = Anomaly.NOT_PROTOCOL | Anomaly.BAD_PROTOCOL_ID
-FORM = FAULTS & ~int(OTHER | Anomaly.CONFLICTING_RESPONSE | Anomaly.RESERVED_CODE | Anomaly.BAD_CHECKSUM)
+CONFLICT = Anomaly.CONFLICTING_RESPONSE | Anomaly.OVERLAP_DIFFERS
+FORM = FAULTS & ~int(OTHER | CONFLICT | Anomaly.RESERVED_CODE | Anomaly.BAD_CHECKSUM)
 BLIND = (
     Anomaly.TRUNCATED
     | Anomaly.MIDSTREAM
@@ -169,9 +170,10 @@ class Function(Existence):
         if kind == Kind.FOREIGN or anomaly & OTHER:
             self._breach(i, row, "function.not_protocol", Severity.MEDIUM, True, 3, 0, out)
             return
-        if anomaly & FORM:
+        broken = anomaly & (FORM if kind == Kind.RESPONSE else FORM | Anomaly.OVERLAP_DIFFERS)
+        if broken:
             rank = Severity.MEDIUM if asks else Severity.LOW
-            self._breach(i, row, "function.malformed", rank, True, 1 if asks else 2, anomaly & FORM, out)
+            self._breach(i, row, "function.malformed", rank, True, 1 if asks else 2, broken, out)
         if kind == Kind.RESPONSE:
             if self._answer(i, row, held, conversation, out):
                 return
@@ -194,7 +196,7 @@ class Function(Existence):
         self.answers[conversation] = self.answers.get(conversation, 0) + matched
         sighted = not row["anomaly"] & BLIND and row["gap_bytes"] == 0
         trusted = self.answers[conversation] >= self.trust and sighted
-        if row["anomaly"] & Anomaly.CONFLICTING_RESPONSE:
+        if row["anomaly"] & CONFLICT:
             self._breach(i, row, "function.conflicting_response", Severity.HIGH, True, 4, 0, out)
         elif row["match"] in (Match.UNMATCHED, Match.DUPLICATE) and trusted:
             self._breach(i, row, "function.unasked_response", Severity.MEDIUM, False, 5, 0, out)

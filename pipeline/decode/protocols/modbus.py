@@ -19,13 +19,14 @@ from pipeline.decode.protocols.modbus_body import body
 from pipeline.decode.protocols.modbus_codes import is_named_exception, is_public
 from pipeline.decode.protocols.modbus_parts import echo_of
 from pipeline.decode.signatures import FRAME, HEAD
-from schemas.codes import Anomaly, Protocol, RecordFlag
+from schemas.codes import Anomaly, Protocol, RecordFlag, Transport
 
 Row = NDArray[np.int64]
 
 UNKNOWN_FRAMING, MBAP, RTU = 0, 1, 2
 _LONGEST = 254  # bytes behind the length field: unit and a PDU of 253 (Implementation Guide 3.1.3)
 _RTU_LONGEST = 256
+_TCP = int(Transport.TCP)
 _MOST_BITS = 2000  # V1.1b3, 6.1 and 6.2
 _BAD_ID = int(Anomaly.BAD_PROTOCOL_ID)
 _LENGTH = int(Anomaly.LENGTH_MISMATCH | Anomaly.MALFORMED)
@@ -159,10 +160,41 @@ def _frame_rtu(data: Bytes, at: int, end: int, w: Row) -> int:
 
 
 @kernel()
+def _begins_rtu(data: Bytes, at: int, end: int, w: Row) -> bool:
+    """Whether data[at:end] may be the beginning of a first RTU frame: of a public function, and longer than this."""
+    if w[c.X_STATE] != UNKNOWN_FRAMING or w[c.X_TRANSPORT] != _TCP or not is_public(u8(data, at + 1) & 0x7F):
+        return False
+    length = rtu_length(data, at, end, w[c.X_SENDER_IS_CLIENT])
+    return length == 0 or end - at < length <= _RTU_LONGEST
+
+
+@kernel()
 def _shape_rtu(data: Bytes, at: int, end: int, w: Row) -> int:
     """RTU frame on an unknown port: checksum and the shape of a public function must both hold."""
     length = _frame_rtu(data, at, end, w)
     return length if length >= 4 and looks_right(data, at + 1, at + length - 2) else -1
+
+
+@kernel(inline=True)
+def _head_mbap(data: Bytes, at: int, size: int, w: Row) -> int:
+    """Fill the scratch with what stands before the body of an MBAP PDU (Implementation Guide 3.1.3)."""
+    w[c.S_TXN] = be16(data, at) if size >= 2 else 0
+    w[c.S_UNIT] = u8(data, at + 6) if size >= 7 else 0
+    w[c.S_KEY] = (w[c.S_TXN] << 8) | w[c.S_UNIT]
+    if size < 8:
+        w[c.S_ANOMALY] |= _LENGTH
+        return 0
+    w[c.S_FUNC] = u8(data, at + 7) & 0x7F
+    if be16(data, at + 2) != 0:
+        w[c.S_ANOMALY] |= _BAD_ID
+    length = be16(data, at + 4)
+    if 6 + length != size:
+        w[c.S_ANOMALY] |= _LENGTH
+    if length > _LONGEST:
+        w[c.S_ANOMALY] |= _OVERSIZE
+    w[c.S_ROLE] = role_of(data, at + 7, at + size)
+    w[c.S_ECHO] = echo_of(data, at + 7, at + size, w[c.S_ROLE])
+    return 0
 
 
 @kernel(FRAME)
@@ -181,7 +213,7 @@ def frame(data: Bytes, at: int, end: int, w: Row) -> int:
         if w[c.X_STATE] == UNKNOWN_FRAMING and _crc_holds(data, at, end):
             return size
         wrong = size >= 4 and be16(data, at + 2) != 0
-        return -1 if wrong else 0
+        return -1 if wrong and not _begins_rtu(data, at, end, w) else 0
     identifier = be16(data, at + 2)
     length = be16(data, at + 4)
     exact = 6 + length == size and 2 <= length <= _LONGEST
@@ -192,6 +224,10 @@ def frame(data: Bytes, at: int, end: int, w: Row) -> int:
             return 6 + length
         return _shape_rtu(data, at, end, w)
     if identifier == 0 and (exact or w[c.X_STATE] == MBAP) and 2 <= length <= _LONGEST:
+        if 6 + length <= size:
+            w[c.X_STATE] = MBAP
+            w[c.X_HEADED] = 1
+            _head_mbap(data, at, 6 + length, w)
         return 6 + length
     if w[c.X_STATE] == UNKNOWN_FRAMING and size <= _RTU_LONGEST and _frame_rtu(data, at, end, w) > 0:
         return _frame_rtu(data, at, end, w)
@@ -199,7 +235,7 @@ def frame(data: Bytes, at: int, end: int, w: Row) -> int:
         return 6 + length if 2 <= length <= _LONGEST else size
     if exact and (w[c.X_STATE] == MBAP or is_public(u8(data, at + 7) & 0x7F)):
         return size
-    return -1
+    return 0 if _begins_rtu(data, at, end, w) else -1
 
 
 @kernel(HEAD)
@@ -221,23 +257,7 @@ def head(data: Bytes, at: int, size: int, w: Row) -> int:
             w[c.S_ROLE] = role_of(data, at + 1, at + size - 2)
             w[c.S_ECHO] = echo_of(data, at + 1, at + size - 2, w[c.S_ROLE])
         return 0
-    w[c.S_TXN] = be16(data, at) if size >= 2 else 0
-    w[c.S_UNIT] = u8(data, at + 6) if size >= 7 else 0
-    w[c.S_KEY] = (w[c.S_TXN] << 8) | w[c.S_UNIT]
-    if size < 8:
-        w[c.S_ANOMALY] |= _LENGTH
-        return 0
-    w[c.S_FUNC] = u8(data, at + 7) & 0x7F
-    if be16(data, at + 2) != 0:
-        w[c.S_ANOMALY] |= _BAD_ID
-    length = be16(data, at + 4)
-    if 6 + length != size:
-        w[c.S_ANOMALY] |= _LENGTH
-    if length > _LONGEST:
-        w[c.S_ANOMALY] |= _OVERSIZE
-    w[c.S_ROLE] = role_of(data, at + 7, at + size)
-    w[c.S_ECHO] = echo_of(data, at + 7, at + size, w[c.S_ROLE])
-    return 0
+    return _head_mbap(data, at, size, w)
 
 
 def _kernels() -> tuple[Any, Any, Any]:

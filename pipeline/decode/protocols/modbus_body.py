@@ -10,8 +10,8 @@ from pipeline.decode import layout as c
 from pipeline.decode.bytes import Bytes, be16, u8
 from pipeline.decode.protocols.modbus_codes import NO_CODE, is_named_exception, is_reserved, op_of, space_of
 from pipeline.decode.protocols.modbus_parts import BAD_LENGTH, BAD_VALUE, CONFLICT, REQUEST
-from pipeline.decode.protocols.modbus_request import request
-from pipeline.decode.protocols.modbus_response import response
+from pipeline.decode.protocols.modbus_request import read_request, request
+from pipeline.decode.protocols.modbus_response import read_response, response
 from pipeline.decode.signatures import BODY
 from schemas.codes import Anomaly, RecordFlag
 
@@ -93,8 +93,11 @@ def body(data: Bytes, at: int, size: int, w: Row) -> int:
     w[c.S_SPACE] = space_of(function)
     if is_reserved(function, sub) and (function != 43 or w[c.S_STATUS] == 0 or w[c.S_HAS_REQUEST] == 1):
         w[c.S_ANOMALY] |= _RESERVED
+    is_read = 1 <= function <= 4  # the daily bread is done here, without another call
     if asks:
-        return request(data, start, end, w)
+        return read_request(data, start, end - start, w) if is_read else request(data, start, end, w)
     if w[c.S_HAS_REQUEST] == 1 and w[c.ASKED + c.S_FUNC] != function:
         w[c.S_ANOMALY] |= CONFLICT
-    return _refused(w) if w[c.S_STATUS] != 0 else response(data, start, end, w)
+    if w[c.S_STATUS] != 0:
+        return _refused(w)
+    return read_response(data, start, end, w) if is_read else response(data, start, end, w)

@@ -5,6 +5,8 @@ Clauses are of the MODBUS Application Protocol Specification V1.1b3.
 
 from __future__ import annotations
 
+import numpy as np
+
 from detectors.jit import kernel
 from schemas.codes import Op, Space
 
@@ -57,85 +59,72 @@ def op_of_umas(sub: int) -> int:
     return _OP_SESSION if sub == 0x01 or sub == 0x12 else _OP_DIAGNOSE
 
 
-@kernel()
+_CODES = range(128)
+_PUBLIC = {*range(1, 9), 11, 12, 15, 16, 17, *range(20, 25), 43, 90}
+_USERS = {*range(65, 73), *range(100, 111)}
+_VERBS = {
+    **dict.fromkeys((1, 2, 3, 4, 24), _OP_READ),
+    **dict.fromkeys((5, 6, 15, 16, 22), _OP_WRITE),
+    23: _OP_BOTH,
+    20: _OP_FILE_READ,
+    21: _OP_FILE_WRITE,
+    17: _OP_IDENTIFY,
+    **dict.fromkeys((7, 11, 12), _OP_DIAGNOSE),
+}
+_SPACES = {
+    **dict.fromkeys((1, 5, 15), _COIL),
+    2: _DISCRETE,
+    4: _INPUT,
+    **dict.fromkeys((3, 6, 16, 22, 23), _HOLDING),
+    **dict.fromkeys((20, 21), _FILE),
+    24: _FIFO,
+    8: _DIAGNOSTIC,
+    7: _STATUS,
+    **dict.fromkeys((11, 12), _EVENT),
+    17: _SERVER,
+    43: _DEVICE,
+}
+_VERB = np.array([_VERBS.get(f, _OP_VENDOR) for f in _CODES])
+_SPACE = np.array([_SPACES.get(f, 0) for f in _CODES])
+_IS_PUBLIC = np.array([f in _PUBLIC for f in _CODES])
+_IS_RESERVED = np.array([f not in _PUBLIC | _USERS for f in _CODES])
+# One load where a chain of comparisons would be as long as the list of codes.
+
+
+@kernel(inline=True)
 def op_of(function: int, sub: int) -> int:
     """Protocol-neutral verb of a function."""
-    if 1 <= function <= 4 or function == 24:
-        return _OP_READ
-    if function == 5 or function == 6 or function == 15 or function == 16 or function == 22:
-        return _OP_WRITE
-    if function == 23:
-        return _OP_BOTH
-    if function == 20:
-        return _OP_FILE_READ
-    if function == 21:
-        return _OP_FILE_WRITE
-    if function == 17 or (function == 43 and sub == 14):
-        return _OP_IDENTIFY
     if function == 8:
         if sub == 1:
             return _OP_RESTART
         if sub == 4:
             return _OP_LISTEN
         return _OP_CLEAR if sub == 10 or sub == 20 else _OP_DIAGNOSE
-    if function == 7 or function == 11 or function == 12:
-        return _OP_DIAGNOSE
-    return op_of_umas(sub) if function == 90 else _OP_VENDOR
+    if function == 43 and sub == 14:
+        return _OP_IDENTIFY
+    return int(op_of_umas(sub) if function == 90 else _VERB[function & 127])
 
 
-@kernel()
+@kernel(inline=True)
 def space_of(function: int) -> int:
     """Kind of the points that a function addresses."""
-    if function == 1 or function == 5 or function == 15:
-        return _COIL
-    if function == 2:
-        return _DISCRETE
-    if function == 4:
-        return _INPUT
-    if function == 3 or function == 6 or function == 16 or function == 22 or function == 23:
-        return _HOLDING
-    if function == 20 or function == 21:
-        return _FILE
-    if function == 24:
-        return _FIFO
-    if function == 8:
-        return _DIAGNOSTIC
-    if function == 7:
-        return _STATUS
-    if function == 11 or function == 12:
-        return _EVENT
-    if function == 17:
-        return _SERVER
-    return _DEVICE if function == 43 else 0
+    return int(_SPACE[function & 127])
 
 
-@kernel()
+@kernel(inline=True)
 def is_public(function: int) -> bool:
-    """Whether a request may carry this function code: public, or used on the wire by vendors."""
-    return (
-        1 <= function <= 8
-        or 11 <= function <= 12
-        or 15 <= function <= 17
-        or 20 <= function <= 24
-        or function == 43
-        or function == 90
-    )
+    """Whether a request may carry this function code (0 to 127): public, or used on the wire by vendors."""
+    return bool(_IS_PUBLIC[function & 127])
 
 
-@kernel()
-def is_open_to_users(function: int) -> bool:
-    """Codes that the specification leaves to users: 5.1."""
-    return 65 <= function <= 72 or 100 <= function <= 110
-
-
-@kernel()
+@kernel(inline=True)
 def is_reserved(function: int, sub: int) -> bool:
     """Codes that are neither public nor open to users, and reserved sub-codes: 5.1, 6.8 and annex A."""
     if function == 8:
         return 5 <= sub <= 9 or sub == 19 or sub >= 21
     if function == 43:
         return sub != 13 and sub != 14
-    return not is_public(function) and not is_open_to_users(function)
+    return bool(_IS_RESERVED[function & 127])
 
 
 @kernel()

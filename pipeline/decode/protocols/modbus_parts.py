@@ -76,7 +76,7 @@ def echo_of(data: Bytes, at: int, end: int, role: int) -> int:
     return 0
 
 
-@kernel()
+@kernel(inline=True)
 def note_range(w: Row, addr: int, count: int, most: int) -> int:
     """Note what is addressed; quantities beyond the specification's limit are malformed."""
     w[c.S_ADDR] = addr
@@ -134,7 +134,7 @@ def mask(data: Bytes, at: int, size: int, w: Row, direction: int) -> int:
     return 0
 
 
-@kernel()
+@kernel(inline=True)
 def values(data: Bytes, at: int, end: int, w: Row, addr: int, count: int, bits: bool, direction: int, quality: int) -> int:  # fmt: skip # noqa: E501
     """Byte count and values; `count` values were announced, -1 when unknown."""
     announced = u8(data, at)

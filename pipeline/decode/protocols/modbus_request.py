@@ -30,8 +30,8 @@ Row = NDArray[np.int64]
 _OVERFLOW = int(Anomaly.ADDRESS_OVERFLOW)
 
 
-@kernel()
-def _read(data: Bytes, at: int, size: int, w: Row) -> int:
+@kernel(inline=True)
+def read_request(data: Bytes, at: int, size: int, w: Row) -> int:
     """Functions 1 to 4 (6.1 to 6.4)."""
     if size != 4:
         w[c.S_ANOMALY] |= BAD_LENGTH
@@ -139,10 +139,8 @@ def _seldom(data: Bytes, at: int, end: int, w: Row) -> int:
 
 @kernel()
 def request(data: Bytes, at: int, end: int, w: Row) -> int:
-    """Body of a request; data[at] is the first byte behind the function code."""
+    """Body of a request other than a read; data[at] is the first byte behind the function code."""
     function = w[c.S_FUNC]
-    if 1 <= function <= 4:
-        return _read(data, at, end - at, w)
     if function == 5 or function == 6:
         return single(data, at, end - at, w, WRITTEN)
     if function == 15 or function == 16:

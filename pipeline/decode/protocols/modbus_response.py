@@ -213,23 +213,37 @@ def _seldom(data: Bytes, at: int, end: int, w: Row, known: bool, quality: int) -
     return _umas(data, at, size, w) if function == 90 else raw(w, at, size, READ)
 
 
-@kernel()
-def response(data: Bytes, at: int, end: int, w: Row) -> int:
-    """Body of a response; what was asked stands in the ASKED columns where S_HAS_REQUEST says so."""
-    function = w[c.S_FUNC]
-    known = w[c.S_HAS_REQUEST] == 1 and w[c.ASKED + c.S_FUNC] == function
-    quality = UNKNOWN_ADDRESS
+@kernel(inline=True)
+def _recall(w: Row) -> bool:
+    """Take over what a request of the same function named; whether there was one."""
+    known = w[c.S_HAS_REQUEST] == 1 and w[c.ASKED + c.S_FUNC] == w[c.S_FUNC]
     if known:
-        quality = 0
         w[c.S_ADDR] = w[c.ASKED + c.S_ADDR]
         w[c.S_COUNT] = w[c.ASKED + c.S_COUNT]
         w[c.S_ADDR_SUB] = w[c.ASKED + c.S_ADDR_SUB]
-    if 1 <= function <= 4 or function == 23:
-        if at >= end:
-            w[c.S_ANOMALY] |= BAD_LENGTH
-            return 0
-        count = w[c.S_COUNT] if known else -1
-        return values(data, at, end, w, w[c.S_ADDR], count, function <= 2, READ, quality)
+    return bool(known)
+
+
+@kernel(inline=True)
+def read_response(data: Bytes, at: int, end: int, w: Row) -> int:
+    """Functions 1 to 4 and 23 (6.1 to 6.4, 6.17): what was read."""
+    known = _recall(w)
+    if at >= end:
+        w[c.S_ANOMALY] |= BAD_LENGTH
+        return 0
+    count = w[c.S_COUNT] if known else -1
+    quality = 0 if known else UNKNOWN_ADDRESS
+    return values(data, at, end, w, w[c.S_ADDR], count, w[c.S_FUNC] <= 2, READ, quality)
+
+
+@kernel()
+def response(data: Bytes, at: int, end: int, w: Row) -> int:
+    """Body of a response other than a read; what was asked stands in the ASKED columns where S_HAS_REQUEST says so."""
+    function = w[c.S_FUNC]
+    if function == 23:
+        return read_response(data, at, end, w)
+    known = _recall(w)
+    quality = 0 if known else UNKNOWN_ADDRESS
     echo = w[c.S_ECHO]
     if known and echo != 0 and echo != w[c.ASKED + c.S_ECHO]:
         w[c.S_ANOMALY] |= CONFLICT

@@ -1,0 +1,80 @@
+"""What `fieldtap compact` and `fieldtap ledger` do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.cli.screen import Screen
+from pipeline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pipeline.ledger import Place
+    from pipeline.ledger.repair import Messages
+    from pipeline.owner import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """What a worker is started with: brokers and files."""
+
+    kafka: str | None = None
+    baseline: Path | None = None
+    config: Path | None = None
+    site: Path | None = None
+
+
+def compact(url: str, run: str | None) -> None:
+    """`fieldtap compact`."""
+    from pipeline.ledger.compact import compact as merge
+    from pipeline.store import open_store
+
+    done = merge(open_store(url), run)
+    Screen().say(f"{url}: {done.rows:,} rows merged into {done.merged:,} files, {done.emptied:,} small ones emptied")
+
+
+def repair(url: str, place: Place, stop: int | None, judging: Judging) -> None:
+    """`fieldtap ledger repair`."""
+    from pipeline.ledger import Chain
+    from pipeline.ledger.repair import damage
+    from pipeline.ledger.repair import repair as mend
+    from pipeline.store import open_store
+
+    screen, chain = Screen(), Chain(open_store(url), place)
+    chain.mend_origin()
+    found = damage(chain)
+    if found is None:
+        screen.say(f"{place}: nothing is damaged")
+        return
+    covers = (
+        "nothing says what it covered" if found.extent is None else f"it covered [{found.start}, {found.extent.next})"
+    )
+    screen.say(f"{found.reason}; {covers}")
+    stage, messages, versions = recomputation(url, place, judging)
+    done = mend(chain, stage, messages, stop=stop, versions=versions)
+    if done is not None:
+        told = {True: "are those", False: "DIFFER from those", None: "are new: none"}[done.agrees]
+        screen.say(
+            f"{place}: epoch [{done.epoch.start}, {done.epoch.next}) stands again, computed from the state at "
+            f"{done.base}; its findings {told} that had been published"
+        )
+
+
+def recomputation(url: str, place: Place, judging: Judging) -> tuple[Stage, Messages, Mapping[str, str]]:
+    """A stage as the partition's worker has it, a reader of the log, and the versions that an epoch tells.
+
+    Raises:
+        ConfigError: no Kafka was named, or it has no topic of this id.
+        TransportError: Kafka does not answer.
+    """
+    if judging.kafka is None:
+        raise ConfigError(f"{place}: --kafka: its end must be computed from the log; name the brokers")
+    from pipeline.cli.workers import setup_of
+    from pipeline.worker.compose import Deployment, recompute
+
+    setup = setup_of(judging.config, judging.site, judging.baseline, place.run)
+    deployment = Deployment(judging.kafka, url, setup, setup.config.worker)
+    return recompute(deployment, place)

@@ -1,0 +1,45 @@
+"""Watermarks: where the log of a partition begins and ends, asked without the client that is a member of the group.
+
+A client of confluent-kafka serves one call at a time, also while it calls back: asked from another thread during a
+rebalance, it would answer only after that, and a broker that says nothing would keep it from polling.
+"""
+
+from __future__ import annotations
+
+from pipeline.store import StoreUnclear
+from pipeline.transport.settings import ClientSettings, connect
+
+_ANSWER_S = 10.0
+
+
+class Watermarks:
+    """Asks the broker; may be called from any thread."""
+
+    def __init__(self, client: ClientSettings) -> None:
+        """With the settings of an admin client.
+
+        Raises:
+            ConfigError, TransportError: no client can be made of them.
+        """
+        from confluent_kafka.admin import AdminClient
+
+        self._admin = connect(AdminClient, client)
+
+    def of(self, topic: str, partition: int) -> tuple[int, int]:
+        """Offsets of the first message that the log still has, and of the next one that will come.
+
+        Raises:
+            StoreUnclear: the broker did not tell; ask again.
+        """
+        from confluent_kafka import KafkaException, TopicPartition
+        from confluent_kafka.admin import OffsetSpec
+
+        place = TopicPartition(topic, partition)
+        ends = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        try:
+            # One partition may be asked for one offset at a time.
+            told = [self._admin.list_offsets({place: spec}, request_timeout=_ANSWER_S)[place] for spec in ends]
+            low, high = (int(future.result(timeout=2 * _ANSWER_S).offset) for future in told)
+        except (KafkaException, TimeoutError) as error:
+            raise StoreUnclear(f"{topic}/{partition}: the broker did not tell where the log begins and ends") from error
+        return low, high
