@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -33,7 +34,7 @@ def open_objects(url: str, options: Mapping[str, str] | None = None) -> ObjectSt
         given["client_options"] = {
             "connect_timeout": timedelta(seconds=_CONNECT_S),
             "timeout": timedelta(seconds=_REQUEST_S),
-            "allow_http": (options or {}).get("endpoint", "").startswith("http://"),
+            "allow_http": _endpoint(options or {}).startswith("http://"),
         }
         if options:
             given["config"] = dict(options)
@@ -103,6 +104,12 @@ class ObjectStore:
 
     def _unclear(self, what: str, name: str, error: Exception) -> StoreUnclear:
         return StoreUnclear(f"{self._place}: cannot {what} {name}: {_brief(error)}")
+
+
+def _endpoint(options: Mapping[str, str]) -> str:
+    """The address of the service where someone gave one; plain HTTP is spoken only with one that says so itself."""
+    names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+    return options.get("endpoint") or next((os.environ[name] for name in names if os.environ.get(name)), "")
 
 
 def _brief(error: Exception) -> str:

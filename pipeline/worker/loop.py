@@ -244,6 +244,7 @@ class Worker:
             held.state, held.problem = State.STOPPED, f"offset {held.position} is not in the log"
             self._say(f"ALARM {place[0]}/{place[1]} stopped: {held.problem}")
         elif error.fatal() or error.code() in _hopeless(Codes):
+            # A client that met a fatal error does nothing any more, and says so once.
             self._problem = FieldtapError(f"Kafka: {error.str()}")
         elif error.code() not in (Codes._PARTITION_EOF, Codes._ALL_BROKERS_DOWN, Codes._TRANSPORT):
             self._say(f"Kafka: {error.str()}")
@@ -251,6 +252,7 @@ class Worker:
 
 def _hopeless(codes: Any) -> tuple[int, ...]:
     return (
+        codes._FATAL,
         codes.UNKNOWN_TOPIC_OR_PART,
         codes._UNKNOWN_TOPIC,
         codes.TOPIC_AUTHORIZATION_FAILED,

@@ -6,7 +6,7 @@ FIELDTAP_HOLD_AT    labels with commas between; at each in turn the process stop
 FIELDTAP_HOLDS      file to which each label is added just before
 FIELDTAP_RECORDS_ID id of the topic of records: epochs of others are not held
 FIELDTAP_FORCED     the worker takes every partition, whatever the group says
-FIELDTAP_COMMITS    commits of offsets are `delayed`, `repeated` or `refused`
+FIELDTAP_COMMITS    commits of offsets, more of them than usual, are `delayed`, `repeated` or `refused`
 FIELDTAP_KEEP       epochs are never emptied
 
 Reading committed offsets fails, whatever is set.
@@ -28,6 +28,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from pipeline import owner
 from pipeline.ledger import Chain, Epoch
 from pipeline.owner import Owner, Step
+from pipeline.worker import loop
 from pipeline.worker.held import State
 from pipeline.worker.loop import Worker
 
@@ -123,12 +124,11 @@ class Forced(confluent_kafka.Consumer):
 
 
 class Delayed(confluent_kafka.Consumer):
-    """Sends each commit only when two later ones have been sent."""
+    """Sends each commit only when two later ones are due."""
 
     def commit(self, *, offsets: list[TopicPartition], **_: Any) -> None:  # type: ignore[override]
         held = self.__dict__.setdefault("held", deque())
         held.append(offsets)
-        super().commit(offsets=offsets, asynchronous=True)
         if len(held) > 2:
             super().commit(offsets=held.popleft(), asynchronous=True)
 
@@ -161,6 +161,8 @@ def main() -> None:
         Forced if env.get("FIELDTAP_FORCED") else kinds.get(env.get("FIELDTAP_COMMITS", ""), confluent_kafka.Consumer)
     )
     confluent_kafka.Consumer = type("Unread", (kind,), {"committed": _unread})  # type: ignore[misc]
+    if env.get("FIELDTAP_COMMITS"):
+        loop._COMMIT_S = 0.1
     if env.get("FIELDTAP_KEEP"):
         owner.collect = lambda _: owner.Collected(0, 0)  # type: ignore[assignment]
     labels = [label for label in env.get("FIELDTAP_HOLD_AT", "").split(",") if label]

@@ -10,7 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from pipeline.config import load
@@ -125,8 +125,11 @@ class Ground:
         return f"{self.prefix}{self.setup.config.worker.group}.{RUN}"
 
     def members(self) -> dict[str, set[tuple[str, int]]]:
-        """Members of the group, and what each has."""
-        found = self.admin.describe_consumer_groups([self.group])[self.group].result(timeout=30)
+        """Members of the group, and what each has; none where the coordinator knows of none yet."""
+        try:
+            found = self.admin.describe_consumer_groups([self.group])[self.group].result(timeout=30)
+        except KafkaException:
+            return {}
         return {
             m.member_id: {(p.topic, p.partition) for p in (m.assignment.topic_partitions if m.assignment else ())}
             for m in found.members
