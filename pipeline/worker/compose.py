@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -56,7 +57,7 @@ def describe(bootstrap: str, config: Config, name: str) -> TopicInfo:
     Raises:
         TransportError: Kafka does not answer, or there is no such topic.
     """
-    from confluent_kafka import KafkaException, TopicCollection
+    from confluent_kafka import KafkaError, KafkaException, TopicCollection
     from confluent_kafka.admin import AdminClient
 
     topic = config.kafka.topic(name)
@@ -64,9 +65,10 @@ def describe(bootstrap: str, config: Config, name: str) -> TopicInfo:
     try:
         found = admin.describe_topics(TopicCollection([topic]), request_timeout=names.ANSWER_S)[topic].result()
     except KafkaException as error:
-        raise TransportError(
-            f"kafka at {bootstrap}: {topic}: {error.args[0].str()}; `fieldtap topics apply` makes the topics"
-        ) from None
+        said = error.args[0]
+        missing = said.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
+        hint = "; `fieldtap topics apply` makes the topics" if missing else ""
+        raise TransportError(f"kafka at {bootstrap}: {topic}: {said.str()}{hint}") from None
     uuid = found.topic_id
     high, low = (n & 0xFFFFFFFFFFFFFFFF for n in (uuid.get_most_significant_bits(), uuid.get_least_significant_bits()))
     return TopicInfo(topic, f"{high:016x}{low:016x}", len(found.partitions))
@@ -100,11 +102,33 @@ class Deployment:
         self.store: Store = open_store(store)
         probe(self.store)
         self.watermarks = Watermarks(self.config.kafka.client(bootstrap, "admin"))
-        self.records = describe(bootstrap, self.config, names.RECORDS)
+        self.records = self._as_begun(describe(bootstrap, self.config, names.RECORDS))
 
     def panes(self) -> TopicInfo:
-        """The topic of the second stage."""
-        return describe(self.bootstrap, self.config, names.PANES)
+        """The topic of the second stage.
+
+        Raises:
+            TransportError: see :meth:`_as_begun`.
+        """
+        return self._as_begun(describe(self.bootstrap, self.config, names.PANES), records=self.records.id)
+
+    def _as_begun(self, topic: TopicInfo, **facts: str) -> TopicInfo:
+        """The topic, if it is as the run found it at its first start.
+
+        Raises:
+            TransportError: it has other partitions, or what is sent to it comes from another topic: state would be
+                judged on in the wrong place.
+        """
+        name = f"topics/{self.chain(topic, 0).place.run}/{topic.id}"
+        now = {"partitions": str(topic.partitions), **facts}
+        if not self.store.create(name, json.dumps(now).encode()):
+            began = json.loads(self.store.read(name))
+            if wrong := [f"{key} {value}, now {now.get(key)}" for key, value in began.items() if now.get(key) != value]:
+                raise TransportError(
+                    f"topic {topic.name}: the run {self.settings.run} began with {' and '.join(wrong)}; "
+                    "it cannot go on so: begin a new run over new topics"
+                )
+        return topic
 
     def chain(self, topic: TopicInfo, partition: int) -> Chain:
         """The chain of a partition."""
