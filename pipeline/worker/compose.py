@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from pipeline.archive import ARCHIVE
@@ -61,7 +62,9 @@ def describe(bootstrap: str, config: Config, name: str) -> TopicInfo:
     from confluent_kafka.admin import AdminClient
 
     topic = config.kafka.topic(name)
-    admin = connect(AdminClient, config.kafka.client(bootstrap, "admin"))
+    client = config.kafka.client(bootstrap, "admin")
+    client.setdefault("log_level", 0)  # what goes wrong comes as an error
+    admin = connect(AdminClient, client)
     try:
         found = admin.describe_topics(TopicCollection([topic]), request_timeout=names.ANSWER_S)[topic].result()
     except KafkaException as error:
@@ -111,6 +114,12 @@ class Deployment:
             TransportError: see :meth:`_as_begun`.
         """
         return self._as_begun(describe(self.bootstrap, self.config, names.PANES), records=self.records.id)
+
+    @property
+    def number(self) -> int:
+        """The run over its topic of records as 64 bits: several runs share the topic of the second stage."""
+        place = self.chain(self.records, 0).place
+        return int.from_bytes(sha256(f"{place.run}/{place.topic_id}".encode()).digest()[:8], "little")
 
     def _as_begun(self, topic: TopicInfo, **facts: str) -> TopicInfo:
         """The topic, if it is as the run found it at its first start.
@@ -234,6 +243,7 @@ class Detection:
                     start=epoch.start,
                     next=epoch.next,
                     ended=epoch.ended,
+                    chain=self._deployment.number,
                 )
             )
 
@@ -246,7 +256,8 @@ def record_stage(place: Deployment, number: int) -> RecordStage:
 def pane_stage(place: Deployment, panes: TopicInfo, number: int) -> PaneStage:
     """What judges a partition of the panes."""
     most = place.config.panes.max_waiting
-    return PaneStage(place.records.partitions, number, panes.partitions, place.setup.across, max_waiting=most)
+    sources, chain = place.records.partitions, place.number
+    return PaneStage(sources, number, panes.partitions, place.setup.across, max_waiting=most, chain=chain)
 
 
 def recompute(deployment: Deployment, place: Place) -> tuple[Stage, Messages, Mapping[str, str]]:
