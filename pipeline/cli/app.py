@@ -28,7 +28,7 @@ class App(click.Group):
             click.echo(f"fieldtap: {one_line(str(error))}", err=True)
             ctx.exit(EXIT_ERROR)
         except KeyboardInterrupt:
-            click.echo("fieldtap: interrupted, nothing was written", err=True)
+            click.echo("fieldtap: interrupted at once", err=True)
             ctx.exit(130)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pipeline.ledger import Place
     from pipeline.ledger.repair import Messages
     from pipeline.owner import Stage
+    from pipeline.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +29,39 @@ class Judging:
 
 
 def compact(url: str, run: str | None) -> None:
-    """`fieldtap compact`."""
-    from pipeline.ledger.compact import compact as merge
-    from pipeline.store import open_store
+    """`fieldtap compact`.
 
-    done = merge(open_store(url), run)
+    Raises:
+        ConfigError: there is no ledger.
+    """
+    from pipeline.ledger.compact import compact as merge
+
+    done = merge(_ledger(url), run)
     Screen().say(f"{url}: {done.rows:,} rows merged into {done.merged:,} files, {done.emptied:,} small ones emptied")
 
 
+def _ledger(url: str) -> Store:
+    from pipeline.store import open_store
+
+    store = open_store(url)
+    if not store.names("origin") and not store.names("epochs"):
+        raise ConfigError(f"{url}: there is no ledger here: no worker ever began one")
+    return store
+
+
 def repair(url: str, place: Place, stop: int | None, judging: Judging) -> None:
-    """`fieldtap ledger repair`."""
+    """`fieldtap ledger repair`.
+
+    Raises:
+        ConfigError: the ledger knows nothing of the place.
+    """
     from pipeline.ledger import Chain
     from pipeline.ledger.repair import damage
     from pipeline.ledger.repair import repair as mend
-    from pipeline.store import open_store
 
-    screen, chain = Screen(), Chain(open_store(url), place)
+    screen, chain = Screen(), Chain(_ledger(url), place)
+    if not chain.starts():
+        raise ConfigError(f"{place}: the ledger has no epoch of it; the alarm names run, topic and partition")
     chain.mend_origin()
     found = damage(chain)
     if found is None:

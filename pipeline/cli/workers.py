@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pipeline.worker.compose import Detection, Keeping, WorkReport
 
 ARCHIVE_GROUP = "fieldtap-archive"
+EXIT_STOPPED = 3
+"""A partition was stopped and waits for a person; the last lines on stderr say which, and why."""
 
 
 def detect(
@@ -30,6 +32,7 @@ def detect(
 ) -> int:
     """`fieldtap detect`; the exit code."""
     setup = setup_of(config, site, baseline, name)
+    _tell_learning(setup)
     from pipeline.worker.compose import Detection
 
     return _work(bootstrap, store, setup, Detection, until_end)
@@ -60,6 +63,14 @@ def setup_of(config: Path | None, site: Path | None, baseline: Path | None, run:
     return Setup(settings, names, known)
 
 
+def _tell_learning(setup: Setup) -> None:
+    screen, learning = Screen(), setup.config.learning
+    if setup.baseline is None:
+        screen.say(f"no baseline: a new run learns from its first {learning.site_s / 60:g} min")
+    elif untaught := setup.untaught():
+        screen.note(f"fieldtap: the baseline holds nothing of {', '.join(untaught)}, which learn instead")
+
+
 def _named(settings: Config, run: str | None) -> Config:
     return settings if run is None else replace(settings, worker=replace(settings.worker, run=run))
 
@@ -68,6 +79,7 @@ def _work(bootstrap: str, store: str, setup: Setup, kind: type[Detection] | type
     from pipeline.worker.compose import Deployment, work
 
     screen = Screen()
+    screen.compiling()
     with Interrupt() as interrupt:
         deployment = Deployment(bootstrap, store, setup, setup.config.worker)
         screen.say(
@@ -75,12 +87,13 @@ def _work(bootstrap: str, store: str, setup: Setup, kind: type[Detection] | type
         )
         report = work(deployment, kind, stop=interrupt.requested, say=screen.say, until_end=until_end)
     _tell(screen, report)
-    return 1 if report.stopped else 0
+    return EXIT_STOPPED if report.stopped else 0
 
 
 def _tell(screen: Screen, report: WorkReport) -> None:
     for topic, counters in report.stages.items():
         screen.say(f"{topic}: " + ", ".join(f"{name} {n:,}" for name, n in counters.items() if n))
-    screen.say("worker: " + ", ".join(f"{name} {n:,}" for name, n in report.counts.items() if n))
+    counts = [f"{name} {n:,}" for name, n in report.counts.items() if n]
+    screen.say("worker: " + (", ".join(counts) or "nothing came"))
     for line in report.stopped:
         screen.note(f"fieldtap: stopped: {line}")

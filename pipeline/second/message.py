@@ -25,7 +25,7 @@ FORMAT = 1
 """Version of the header."""
 
 _MAGIC = b"FTPN"
-_HEADER = struct.Struct("<4sHHHHIIqqIqqBxxx")
+_HEADER = struct.Struct("<4sHHHHIIqqIqqQBxxx")
 _CRC = struct.Struct("<I")
 _LAST, _ENDED = 1, 2
 
@@ -37,6 +37,7 @@ class PaneMessage:
     Attributes:
         last: whether it is the epoch's last one for its target: only then has the source reached `reached`.
         ended: whether the source's input is over.
+        chain: which run over which topic of records sent it, as 64 bits.
     """
 
     source: int
@@ -47,6 +48,7 @@ class PaneMessage:
     ended: bool
     reached: Reached
     rows: Rows
+    chain: int = 0
 
 
 WIDTHS = tuple(16 if panes.is_address(c.type) else panes.dtype_of(c.type).itemsize for c in PANE_COLUMNS)
@@ -67,7 +69,7 @@ def _parts(rows: Rows) -> Iterator[Rows]:
 
 
 def messages(
-    table: pa.Table, partitions: int, *, source: int, start: int, next: int, ended: bool = False
+    table: pa.Table, partitions: int, *, source: int, start: int, next: int, ended: bool = False, chain: int = 0
 ) -> list[tuple[int, bytes, bytes]]:
     """(target partition, header, value) of everything that an epoch sends: the same bytes whenever it is asked.
 
@@ -77,10 +79,14 @@ def messages(
         source: partition whose epoch it is.
         start, next: offsets [start, next) of the epoch.
         ended: whether the source's input is over.
+        chain: which run over which topic of records sends it.
     """
     _, reached = panes.from_table(table)
     return [
-        (target, *encode(PaneMessage(source, start, next, number, number == len(parts) - 1, ended, reached, rows)))
+        (
+            target,
+            *encode(PaneMessage(source, start, next, number, number == len(parts) - 1, ended, reached, rows, chain)),
+        )
         for target, parts in enumerate(split(table, partitions))
         for number, rows in enumerate(parts)
     ]
@@ -101,6 +107,7 @@ def encode(message: PaneMessage) -> tuple[bytes, bytes]:
         message.start,
         message.next,
         *message.reached,
+        message.chain,
         flags,
     )
     return head + _CRC.pack(_checksum(head, value)), value
@@ -128,7 +135,7 @@ def decode(header: bytes | None, value: bytes | None, *, sources: int, partition
     head = header[: _HEADER.size]
     if _CRC.unpack_from(header, _HEADER.size)[0] != _checksum(head, value):
         raise Poison("checksum: differs")
-    _, _, schema, source, pad, count, number, start, stop, era, pane_ns, start_ns, flags = _HEADER.unpack(head)
+    _, _, schema, source, pad, count, number, start, stop, era, pane_ns, start_ns, chain, flags = _HEADER.unpack(head)
     if schema > VERSION:
         raise Newer(schema)
     reached = Reached(era, pane_ns, start_ns)
@@ -138,7 +145,7 @@ def decode(header: bytes | None, value: bytes | None, *, sources: int, partition
         raise Poison("value: of another length")
     rows = _rows(value, count)
     _check(rows, reached, partition, partitions)
-    return PaneMessage(source, start, stop, number, bool(flags & _LAST), bool(flags & _ENDED), reached, rows)
+    return PaneMessage(source, start, stop, number, bool(flags & _LAST), bool(flags & _ENDED), reached, rows, chain)
 
 
 def _is_place(reached: Reached) -> bool:

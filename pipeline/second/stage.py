@@ -17,6 +17,8 @@ from pipeline.stage import Refused
 from pipeline.transport.message import Newer, Poison
 from schemas.alert import ALERT
 
+_OTHERS = 2
+
 
 class PaneStage:
     """A deterministic function of one partition's log of panes (`pipeline.owner.Stage`).
@@ -25,6 +27,7 @@ class PaneStage:
         sources: partitions of the first stage.
         partition, partitions: which of the second stage this is, of how many.
         build, max_waiting: see :class:`pipeline.second.SecondStage`.
+        chain: the run and topic of records whose messages are taken; others share the topic, and are passed over.
 
     Attributes:
         refused: messages that cannot be used.
@@ -39,12 +42,14 @@ class PaneStage:
         build: Callable[[int | None], Loop],
         *,
         max_waiting: int = 1 << 20,
+        chain: int = 0,
     ) -> None:
         self._sources = sources
         self._partition = partition
         self._partitions = partitions
         self._build = build
         self._most = max_waiting
+        self._chain = chain
         self._buckets = np.array(bucket_parts(partition, partitions), np.int64)
         self.refused: list[Refused] = []
         self.live: list[pa.Table] = []
@@ -55,7 +60,7 @@ class PaneStage:
         self.refused.clear()
         self.live.clear()
         self._found: list[pa.Table] = []
-        self._refusals = np.zeros(2, np.int64)
+        self._refusals = np.zeros(3, np.int64)
         self._second = SecondStage(self._sources, self._build, max_waiting=self._most)
         if state is not None:
             self._refusals = state["refusals"].copy()
@@ -82,6 +87,9 @@ class PaneStage:
                 self._refusals[int(newer)] += 1
                 self.refused.append(Refused(message, str(problem), newer))
                 continue
+            if found.chain != self._chain:
+                self._refusals[_OTHERS] += 1
+                continue
             if self._second.admit(found) is not Admission.DUPLICATE:
                 rows = self._second.take()
                 if rows.num_rows:
@@ -96,5 +104,5 @@ class PaneStage:
 
     def counters(self) -> dict[str, int]:
         """Rows and messages taken, what was missing, late or refused."""
-        dead, parked = (int(n) for n in self._refusals)
-        return {**self._second.counters(), "dead_letters": dead, "parked": parked}
+        dead, parked, others = (int(n) for n in self._refusals)
+        return {**self._second.counters(), "dead_letters": dead, "parked": parked, "of_other_runs": others}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from pipeline.archive import ARCHIVE
@@ -56,17 +58,20 @@ def describe(bootstrap: str, config: Config, name: str) -> TopicInfo:
     Raises:
         TransportError: Kafka does not answer, or there is no such topic.
     """
-    from confluent_kafka import KafkaException, TopicCollection
+    from confluent_kafka import KafkaError, KafkaException, TopicCollection
     from confluent_kafka.admin import AdminClient
 
     topic = config.kafka.topic(name)
-    admin = connect(AdminClient, config.kafka.client(bootstrap, "admin"))
+    client = config.kafka.client(bootstrap, "admin")
+    client.setdefault("log_level", 0)  # what goes wrong comes as an error
+    admin = connect(AdminClient, client)
     try:
         found = admin.describe_topics(TopicCollection([topic]), request_timeout=names.ANSWER_S)[topic].result()
     except KafkaException as error:
-        raise TransportError(
-            f"kafka at {bootstrap}: {topic}: {error.args[0].str()}; `fieldtap topics apply` makes the topics"
-        ) from None
+        said = error.args[0]
+        missing = said.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
+        hint = "; `fieldtap topics apply` makes the topics" if missing else ""
+        raise TransportError(f"kafka at {bootstrap}: {topic}: {said.str()}{hint}") from None
     uuid = found.topic_id
     high, low = (n & 0xFFFFFFFFFFFFFFFF for n in (uuid.get_most_significant_bits(), uuid.get_least_significant_bits()))
     return TopicInfo(topic, f"{high:016x}{low:016x}", len(found.partitions))
@@ -100,11 +105,39 @@ class Deployment:
         self.store: Store = open_store(store)
         probe(self.store)
         self.watermarks = Watermarks(self.config.kafka.client(bootstrap, "admin"))
-        self.records = describe(bootstrap, self.config, names.RECORDS)
+        self.records = self._as_begun(describe(bootstrap, self.config, names.RECORDS))
 
     def panes(self) -> TopicInfo:
-        """The topic of the second stage."""
-        return describe(self.bootstrap, self.config, names.PANES)
+        """The topic of the second stage.
+
+        Raises:
+            TransportError: see :meth:`_as_begun`.
+        """
+        return self._as_begun(describe(self.bootstrap, self.config, names.PANES), records=self.records.id)
+
+    @property
+    def number(self) -> int:
+        """The run over its topic of records as 64 bits: several runs share the topic of the second stage."""
+        place = self.chain(self.records, 0).place
+        return int.from_bytes(sha256(f"{place.run}/{place.topic_id}".encode()).digest()[:8], "little")
+
+    def _as_begun(self, topic: TopicInfo, **facts: str) -> TopicInfo:
+        """The topic, if it is as the run found it at its first start.
+
+        Raises:
+            TransportError: it has other partitions, or what is sent to it comes from another topic: state would be
+                judged on in the wrong place.
+        """
+        name = f"topics/{self.chain(topic, 0).place.run}/{topic.id}"
+        now = {"partitions": str(topic.partitions), **facts}
+        if not self.store.create(name, json.dumps(now).encode()):
+            began = json.loads(self.store.read(name))
+            if wrong := [f"{key} {value}, now {now.get(key)}" for key, value in began.items() if now.get(key) != value]:
+                raise TransportError(
+                    f"topic {topic.name}: the run {self.settings.run} began with {' and '.join(wrong)}; "
+                    "it cannot go on so: begin a new run over new topics"
+                )
+        return topic
 
     def chain(self, topic: TopicInfo, partition: int) -> Chain:
         """The chain of a partition."""
@@ -210,6 +243,7 @@ class Detection:
                     start=epoch.start,
                     next=epoch.next,
                     ended=epoch.ended,
+                    chain=self._deployment.number,
                 )
             )
 
@@ -222,7 +256,8 @@ def record_stage(place: Deployment, number: int) -> RecordStage:
 def pane_stage(place: Deployment, panes: TopicInfo, number: int) -> PaneStage:
     """What judges a partition of the panes."""
     most = place.config.panes.max_waiting
-    return PaneStage(place.records.partitions, number, panes.partitions, place.setup.across, max_waiting=most)
+    sources, chain = place.records.partitions, place.number
+    return PaneStage(sources, number, panes.partitions, place.setup.across, max_waiting=most, chain=chain)
 
 
 def recompute(deployment: Deployment, place: Place) -> tuple[Stage, Messages, Mapping[str, str]]:

@@ -64,6 +64,7 @@ class Held:
         problem: why it is stopped.
         taken: how often another worker's epoch stood in the place of its own.
         retried: how often the store gave no clear answer.
+        trouble: what the store, or the second stage's topic, said last; empty when it answered since.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Held:
         self.problem = ""
         self.taken = 0
         self.retried = 0
+        self.trouble = ""
         self._pool = pool
         self._settings = settings
         self._delivered = delivered
@@ -214,12 +216,14 @@ class Held:
 
     def _settle(self, task: Future[None]) -> None:
         error = task.exception()
+        self.trouble = ""
         if error is None:
             self._pause_s = _RETRY_S
             if self.state is State.OPENING:
                 self.state = State.READY
         elif isinstance(error, StoreUnclear):
             self.retried += 1
+            self.trouble = str(error)
             self._retry_at = monotonic() + self._pause_s
             self._pause_s = min(2 * self._pause_s, _RETRY_MOST_S)
         elif isinstance(error, Taken):

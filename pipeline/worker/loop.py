@@ -71,6 +71,8 @@ class Worker:
         self._commit_at = monotonic() + _COMMIT_S
         self._committed: dict[Partition, int] = {}
         self._problem: BaseException | None = None
+        self._waiting = False
+        self._told: set[tuple[Partition, str]] = set()
         self.held: dict[Partition, Held] = {}
         self.counts = dict.fromkeys(("messages", "rebalances", "taken", "retried", "sought"), 0)
         self._consumer = connect(Consumer, client)
@@ -98,6 +100,7 @@ class Worker:
         self._outbox.poll()
         for partition, held in self.held.items():
             self._tend(partition, held)
+        self._tell_waiting()
         self._commit()
 
     def close(self) -> None:
@@ -134,6 +137,26 @@ class Worker:
         if stage.refused:
             refused, stage.refused = stage.refused, []
             self._outbox.refuse(partition, refused)
+            for message, reason, newer in refused:
+                self._tell_refused(partition, message.offset, reason, newer)
+
+    def _tell_refused(self, partition: Partition, offset: int, reason: str, newer: bool) -> None:
+        """The first of each reason: there may be millions."""
+        if (partition, reason) not in self._told:
+            self._told.add((partition, reason))
+            what = "parked" if newer else "to the dead letters"
+            self._say(f"{_name(partition)}: message {offset}: {reason}: {what}; further ones are only counted")
+
+    def _tell_waiting(self) -> None:
+        """Once when writing begins to fail, once when all is written again."""
+        waiting = [held for held in self.held.values() if held.trouble]
+        if bool(waiting) == self._waiting:
+            return
+        self._waiting = bool(waiting)
+        if waiting:
+            self._say(f"{_name(waiting[0].name)}: {waiting[0].trouble}; tried again until it works")
+        else:
+            self._say("nothing waits any more for what did not answer")
 
     def _tend(self, partition: Partition, held: Held) -> None:
         taken, retried, stopped = held.taken, held.retried, held.state is State.STOPPED
@@ -141,11 +164,11 @@ class Worker:
         self._hand_on(partition, held)
         if held.taken > taken:
             self.counts["taken"] += 1
-            self._say(f"{partition[0]}/{partition[1]}: another worker wrote this epoch first; taking up its state")
+            self._say(f"{_name(partition)}: another worker wrote this epoch first; taking up its state")
         if held.retried > retried:
             self.counts["retried"] += 1
         if held.state is State.STOPPED and not stopped:
-            self._say(f"ALARM {partition[0]}/{partition[1]} stopped: {held.problem}")
+            self._say(f"ALARM {_name(partition)} stopped: {held.problem}")
         if held.state is State.READY and self._seek(partition, held):
             held.running()
         self._pause(partition, held.busy)
@@ -214,16 +237,24 @@ class Worker:
         for name in names:
             self._paused.add(name)
             self.held[name] = self._hold(name, self._pool, self._check(name))
+        self._tell_moved("given", names)
 
     def _revoked(self, consumer: Consumer, places: Iterable[Any]) -> None:
         names = [(p.topic, p.partition) for p in places]
+        self._tell_moved("taken away", names)
         self._drop(names, finish=True)
         consumer.incremental_unassign([_place(name) for name in names])
 
     def _lost(self, consumer: Consumer, places: Iterable[Any]) -> None:
         names = [(p.topic, p.partition) for p in places]
+        self._tell_moved("lost, for it was silent too long", names)
         self._drop(names, finish=False)
         consumer.incremental_unassign([_place(name) for name in names])
+
+    def _tell_moved(self, what: str, names: Sequence[Partition]) -> None:
+        for topic in sorted({topic for topic, _ in names}):
+            numbers = sorted(number for of, number in names if of == topic)
+            self._say(f"{what}: {topic} {', '.join(map(str, numbers))}")
 
     def _drop(self, names: Iterable[Partition], *, finish: bool) -> None:
         deadline = monotonic() + (self._settings.revoke_s if finish else 0.0)
@@ -242,7 +273,7 @@ class Worker:
         if error.code() == Codes._AUTO_OFFSET_RESET and place in self.held:
             held = self.held[place]
             held.state, held.problem = State.STOPPED, f"offset {held.position} is not in the log"
-            self._say(f"ALARM {place[0]}/{place[1]} stopped: {held.problem}")
+            self._say(f"ALARM {_name(place)} stopped: {held.problem}")
         elif error.fatal() or error.code() in _hopeless(Codes):
             # A client that met a fatal error does nothing any more, and says so once.
             self._problem = FieldtapError(f"Kafka: {error.str()}")
@@ -259,6 +290,10 @@ def _hopeless(codes: Any) -> tuple[int, ...]:
         codes.GROUP_AUTHORIZATION_FAILED,
         codes._AUTHENTICATION,
     )
+
+
+def _name(partition: Partition) -> str:
+    return f"{partition[0]}/{partition[1]}"
 
 
 def _place(partition: Partition, offset: int | None = None) -> Any:

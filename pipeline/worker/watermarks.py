@@ -23,6 +23,7 @@ class Watermarks:
         """
         from confluent_kafka.admin import AdminClient
 
+        client.setdefault("log_level", 0)  # what goes wrong comes as an error
         self._admin = connect(AdminClient, client)
 
     def of(self, topic: str, partition: int) -> tuple[int, int]:

@@ -84,9 +84,10 @@ class Site:
 
         together([lambda n=n, paths=paths: one(n, paths) for n, paths in enumerate(inputs)])
 
-    def workers(self, number: int) -> list[WorkReport]:
+    def workers(self, number: int, run: str = "live") -> list[WorkReport]:
         """So many workers, until all input is judged and true."""
-        return together([lambda: self._work(self.setup, Detection) for _ in range(number)])
+        config = replace(self.setup.config, worker=replace(self.setup.config.worker, run=run))
+        return together([lambda: self._work(replace(self.setup, config=config), Detection) for _ in range(number)])
 
     def archive(self) -> None:
         """One that keeps records, until all of them are kept."""
@@ -100,10 +101,10 @@ class Site:
         assert report.stopped == [], told
         return report
 
-    def outcome(self) -> Outcome:
-        """What the ledger says."""
+    def outcome(self, run: str = "live") -> Outcome:
+        """What the ledger says of a run."""
         place = Deployment(
-            self.bootstrap, str(self.folder / "store"), self.setup, replace(self.setup.config.worker, run="live")
+            self.bootstrap, str(self.folder / "store"), self.setup, replace(self.setup.config.worker, run=run)
         )
         held: State = {}
         for stage, topic in (("records", place.records), ("panes", place.panes())):
@@ -112,7 +113,7 @@ class Site:
                 assert tip is not None, (stage, partition)
                 assert tip.ended, (stage, partition)
                 held[stage, partition] = of_detectors(tip.state)
-        return Outcome(ordered(findings(place.store, "live")), held)
+        return Outcome(ordered(findings(place.store, run)), held)
 
     def replayed(self) -> Outcome:
         """What judging the archive gives."""

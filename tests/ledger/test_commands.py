@@ -59,6 +59,16 @@ def test_repair_of_what_is_whole(store: str) -> None:
     assert (done.exit_code, done.output) == (0, f"{PLACE}: nothing is damaged\n")
 
 
+def test_what_is_not_there_is_told_from_what_is_whole(store: str, tmp_path: Path) -> None:
+    done = fieldtap(*REPAIR[:-1], "7", store)
+    assert done.exit_code == 2
+    assert "the ledger has no epoch of it" in done.output
+    for words in (("compact",), REPAIR):
+        done = fieldtap(*words, tmp_path / "typo")
+        assert done.exit_code == 2
+        assert "there is no ledger here" in done.output
+
+
 def test_repair(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def recomputation(*_: Any) -> Any:
         def messages(start: int, stop: int) -> Iterator[Sequence[Note]]:
