@@ -220,7 +220,7 @@ def status_text(protocol: int, status: int) -> str:
 
 
 def identity_text(protocol: int, identity: int, value: float) -> str:
-    """What a device says of itself as a number (Identity), in the protocol's words: a vendor's name, a serial number."""
+    """What a device says of itself as a number (Identity), in the protocol's words, such as its vendor's name."""
     tables = _tables(int(protocol))
     if value != value or tables is None:
         return ""

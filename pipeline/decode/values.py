@@ -262,7 +262,7 @@ def write_rest(
             unsigned = code == f.V_U64LE or code == f.V_U64BE
             if number < 0 and unsigned:
                 value[p + i] = np.float64(np.uint64(number))
-            if (number < 0 and unsigned) or abs(number) > _EXACT:
+            if (number < 0 and unsigned) or number > _EXACT or number < -_EXACT:
                 pt64[c.P_RAW * c.PT + p + i] = number
     return 0
 
