@@ -15,6 +15,7 @@ from pipeline.decode.emit import count_points
 from pipeline.decode.flows import set_client, turn
 from pipeline.decode.joining import join, settle_join
 from pipeline.decode.state import Memory
+from pipeline.decode.streams import after
 from schemas.codes import FAULTS, Anomaly, Kind, Match, Transport
 from schemas.codes import RecordFlag as Flag
 
@@ -132,6 +133,14 @@ def settle_response(pend: Rows, flow: Rows, k: int, q: int, w: Row) -> int:
     return 0
 
 
+@kernel()
+def is_behind(flow: Rows, k: int, w: Row) -> bool:
+    """Whether the sender has acknowledged bytes of its peer that were not captured, or not yet."""
+    other = c.F_DIR + (1 - w[c.C_DIR]) * c.DIRECTION
+    acked, reached = flow[k, other + c.D_ACKED], flow[k, other + c.D_NEXT]
+    return bool(flow[k, other + c.D_HELD] >= 0 or (acked >= 0 and reached >= 0 and after(acked, reached) > 0))
+
+
 @kernel(inline=True)
 def circumstances(flow: Rows, k: int, base: int, w: Row, at: int, more: bool) -> int:
     """Anomaly bits of how the PDU was captured, and in C_GAP the bytes that are missing before it."""
@@ -155,8 +164,8 @@ def circumstances(flow: Rows, k: int, base: int, w: Row, at: int, more: bool) ->
     if gap:
         bits |= _GAP
         flow[k, base + c.D_GAP] = 0
-    if bits & _UNSEEN:  # what was missed explains a number that does not follow
-        w[c.S_ANOMALY] &= ~_SEQUENCE
+    if w[c.S_ANOMALY] & _SEQUENCE and (bits & _UNSEEN or is_behind(flow, k, w)):
+        w[c.S_ANOMALY] &= ~_SEQUENCE  # what was missed explains a number that does not follow
     w[c.S_ANOMALY] |= bits
     w[c.C_GAP] = min(gap, 0x7FFFFFFF)
     return 0

@@ -172,7 +172,7 @@ def on_port(frame: bytes, port: int) -> bytes:
     """The same session from another client port."""
     if len(frame) < 54 or frame[12:15] != b"\x08\x00\x45":
         return frame
-    at = 36 if frame[34:36] == b"\x01\xf6" else 34
+    at = 34 if frame[34] >= 0x80 else 36  # clients' ports are high, servers' are not
     return frame[:at] + port.to_bytes(2, "big") + frame[at + 2 :]
 
 

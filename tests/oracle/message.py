@@ -24,6 +24,14 @@ FIELDS: dict[str, str] = {
     "data": "bytes without a meaning to the parser",
     "request": "packet of the request that a response answers",
     "response_us": "time from request to response, in microseconds",
+    "sent": "send sequence number",
+    "received": "receive sequence number",
+    "cause": "cause of transmission",
+    "negative": "negative confirmation (P/N)",
+    "test": "test",
+    "originator": "originator address",
+    "qualities": "quality of each value",
+    "times": "the device's own time of each value, in milliseconds",
 }
 """What parsers are compared on."""
 

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tests.oracle import ipal, ours, tshark, zeek
+from tests.oracle import iec104, ipal, ours, tshark, zeek
 from tests.oracle.compare import Agreement, compare
-from tests.oracle.data import CAPTURES, capture, tshark_version
+from tests.oracle.data import CAPTURES, DATA, capture, tshark_version
 from tests.oracle.message import Message
 from tests.protocols.modbus_pdus import EXCHANGES
 from tests.protocols.wire import Conversation, mbap
 
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 HAND_MADE = "hand-made"
 """Name of the capture of all exchanges that `tests.protocols.modbus_pdus` specifies, each with its own transaction."""
 
@@ -33,6 +34,10 @@ def _hand_made() -> Path:
 
 def place_of(name: str) -> Path:
     """The capture of that short name."""
+    if name.startswith("golden/"):
+        return GOLDEN / name.removeprefix("golden/") / "input.pcap"
+    if name in iec104.CAPTURES:
+        return DATA / iec104.CAPTURES[name]
     return _hand_made() if name == HAND_MADE else capture(name)
 
 
@@ -46,6 +51,7 @@ class Reference:
         read: gives its messages.
         about: which of our messages it speaks of.
         needs_tshark: whether the program must be installed; else logs are read.
+        mine: gives our messages, in the words of that protocol.
     """
 
     parser: str
@@ -53,6 +59,7 @@ class Reference:
     read: Callable[[], list[Message]]
     about: Callable[[Message], bool] = lambda _: True
     needs_tshark: bool = False
+    mine: Callable[[Path], list[Message]] = ours.messages
 
     @property
     def missing(self) -> str:
@@ -63,7 +70,7 @@ class Reference:
 
     def agreement(self) -> Agreement:
         """Ours held against theirs."""
-        mine = ours.messages(place_of(self.capture))
+        mine = self.mine(place_of(self.capture))
         return compare([message for message in mine if self.about(message)], self.read())
 
 
@@ -83,6 +90,10 @@ def _tshark(name: str) -> Reference:
     return Reference("tshark", name, lambda: tshark.messages(place_of(name)), needs_tshark=True)
 
 
+def _read(reader: Callable[[Path], list[Message]], name: str) -> Callable[[], list[Message]]:
+    return lambda: reader(place_of(name))
+
+
 REFERENCES: tuple[Reference, ...] = (
     *(_tshark(name) for name in (*CAPTURES, HAND_MADE)),
     Reference("ICSNPP detailed log", "icsnpp", zeek.icsnpp_detailed),
@@ -97,4 +108,9 @@ REFERENCES: tuple[Reference, ...] = (
     Reference("Zeek message events", "eit", _events("events", True, "compressed-output", "192.168.2.42")),
     Reference("Zeek function events", "eit", _events("events", False, "compressed-output", "192.168.2.42")),
     Reference("IPAL transcriber", "ipal", ipal.messages),
+    *(
+        Reference("tshark", name, _read(iec104.tshark, name), needs_tshark=True, mine=iec104.ours)
+        for name in (*iec104.CAPTURES, *(f"golden/{case}" for case in iec104.GOLDEN))
+    ),
+    Reference("IPAL transcriber", "iec104", iec104.ipal, mine=iec104.ours_in_turn),
 )

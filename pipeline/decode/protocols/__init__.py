@@ -9,9 +9,11 @@ from schemas.codes import Protocol
 
 DECODERS: dict[Protocol, str] = {
     Protocol.MODBUS: "pipeline.decode.protocols.modbus",
+    Protocol.IEC104: "pipeline.decode.protocols.iec104",
 }
 NAMES: dict[Protocol, str] = {
     Protocol.MODBUS: "pipeline.decode.protocols.modbus_names",
+    Protocol.IEC104: "pipeline.decode.protocols.iec104_names",
 }
 
 
