@@ -34,6 +34,14 @@ LAWFUL = {
         "modbus_device_id",
         "modbus_gateway_units",
     ),
+    Protocol.DNP3: (
+        "dnp3_integrity_poll",
+        "dnp3_events",
+        "dnp3_controls",
+        "dnp3_functions",
+        "dnp3_identity_and_files",
+        "dnp3_several_segments",
+    ),
     Protocol.IEC104: ("iec104_session", "iec104_commands", "iec104_system", "iec104_files"),
 }
 """Golden captures of one TCP connection in order and without malformed PDUs: streams that may be cut anywhere."""

@@ -63,7 +63,7 @@ def emit(data: Bytes, m: Memory, out: Output, w: Row) -> int:
     if asks:
         pairing.add(m.pend, m.flow, w, k, seq)
     elif kind in (_RESPONSE, _CONFIRM):
-        m.flow[k, c.F_LAST_TXN] = (w[c.S_KEY] << 16) | w[c.S_FUNC]
+        m.flow[k, c.F_LAST_TXN] = w[c.C_ANSWER]
         m.flow[k, c.F_LAST_SEQ] = seq
         if q >= 0:
             if w[c.S_KEEP]:

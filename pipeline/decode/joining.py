@@ -2,9 +2,9 @@
 
 A protocol whose messages span several of its own frames (DNP3 transport segments, COTP fragments, BACnet segments)
 says so in its head: S_JOIN is 1, and the columns J_… tell which message, whether this is its first and its last
-segment, its running number, and where its bytes lie.  The bytes may have gaps of J_GAP bytes behind each J_BLOCK of
-them, as checksums are; joined, they lie without.  When the last segment is there, head is called once more with the
-whole message and X_JOINED, then body.
+segment, its running number, and where its bytes lie.  The bytes may have gaps of J_GAP bytes behind the first J_LEAD
+and behind each J_BLOCK of them, as checksums are; joined, they lie without.  When the last segment is there, head is
+called once more with the whole message and X_JOINED, then body.
 
 A segment without its beginning becomes a record of its own that says SEQUENCE_ERROR, unless the capture missed
 something.  Messages that are not completed are given up when their place is needed, and counted in bytes.
@@ -93,13 +93,14 @@ def _copy(data: Bytes, out: Bytes, to: int, w: Row) -> int:
     """The segment's bytes without their gaps to out[to:]; the place behind them."""
     at, left = w[c.J_AT], w[c.J_LENGTH]
     block = w[c.J_BLOCK] if w[c.J_BLOCK] > 0 else left
+    size = min(left, w[c.J_LEAD] if w[c.J_LEAD] > 0 else block)
     while left > 0:
-        size = min(left, block)
         for i in range(size):
             out[to + i] = data[at + i]
         to += size
         left -= size
         at += size + w[c.J_GAP]
+        size = min(left, block)
     return to
 
 

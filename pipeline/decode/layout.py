@@ -102,8 +102,8 @@ RUNS = 512
 
 # --- segments of messages above the PDU (`joining`): what a head says of the segment that it was given
 JOIN_AT = RUNS_AT + RUNS * RUN
-(J_KEY, J_FIRST, J_LAST, J_SEQ, J_MODULO, J_AT, J_LENGTH, J_BLOCK, J_GAP, J_SLOT) = range(JOIN_AT, JOIN_AT + 10)
-JOIN = 10
+(J_KEY, J_FIRST, J_LAST, J_SEQ, J_MODULO, J_AT, J_LENGTH, J_LEAD, J_BLOCK, J_GAP, J_SLOT) = range(JOIN_AT, JOIN_AT + 11)
+JOIN = 11
 (T_USED, T_FLOW, T_KEY, T_SEQ, T_CHAIN, T_TAIL, T_LENGTH, T_TS) = range(8)
 """Columns of a message that waits for its next segment."""
 JOINS = 4096
@@ -112,7 +112,7 @@ JOIN_BYTES = 65535
 
 # --- more context of a protocol within a flow
 MORE_AT = JOIN_AT + JOIN
-(X_FLOW, X_PART, X_JOINED, C_PART, C_JOINED, C_JOINS) = range(MORE_AT, MORE_AT + 6)
+(X_FLOW, X_PART, X_JOINED, C_PART, C_JOINED, C_JOINS, C_ANSWER) = range(MORE_AT, MORE_AT + 7)
 
 # --- names that a PDU carries (`naming`): place, size and source of each, and room to put one together
 NAMES_AT = MORE_AT + 8

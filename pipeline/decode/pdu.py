@@ -117,6 +117,7 @@ def settle_response(pend: Rows, flow: Rows, k: int, q: int, w: Row) -> int:
 
     A request that the capture cut short is matched, but what it asked for is not known.
     """
+    w[c.C_ANSWER] = (w[c.S_KEY] << 16) | w[c.S_FUNC]
     w[c.S_HAS_REQUEST] = 1 if q >= 0 and pend[q, c.Q_CUT] == 0 else 0
     if q >= 0:
         pairing.recall(pend, q, w)
@@ -125,7 +126,7 @@ def settle_response(pend: Rows, flow: Rows, k: int, q: int, w: Row) -> int:
         w[c.S_RTT] = min(max(0, w[c.G_TS] - pend[q, c.Q_TS]) // 1000, 0x7FFFFFFF)
     elif w[c.S_KIND] == _CONFIRM:
         w[c.S_MATCH] = _NONE
-    elif flow[k, c.F_LAST_TXN] == (w[c.S_KEY] << 16) | w[c.S_FUNC]:
+    elif flow[k, c.F_LAST_TXN] == w[c.C_ANSWER]:
         w[c.S_MATCH] = _DUPLICATE
         w[c.S_PEER_SEQ] = flow[k, c.F_LAST_SEQ]
     else:

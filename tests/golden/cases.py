@@ -23,12 +23,13 @@ from tests.decode.packets import (
     tcp,
     values,
 )
-from tests.golden import iec104_cases
+from tests.golden import dnp3_cases, iec104_cases
 from tests.golden.registry import CASES, case
 
 __all__ = ["CASES"]
 
-assert iec104_cases  # registers its cases
+OTHERS = (dnp3_cases, iec104_cases)
+"""The cases of other protocols, registered as their files are imported."""
 
 
 def words(*numbers: int) -> bytes:
