@@ -7,7 +7,8 @@ and behind each J_BLOCK of them, as checksums are; joined, they lie without.  Wh
 called once more with the whole message and X_JOINED, then body.
 
 A segment without its beginning becomes a record of its own that says SEQUENCE_ERROR, unless the capture missed
-something.  Messages that are not completed are given up when their place is needed, and counted in bytes.
+something; those that follow it are only counted.  Messages that are not completed are given up when their place is
+needed, and counted in bytes.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ Chunks = NDArray[np.uint8]
 _WAYS = 4
 _LIFETIME_NS = 60 * c.NANOSECONDS
 _K = i64(-7046029254386353131)
+_WAITS, _SKIPPED = 1, 2
+"""States of a place: a message that waits for its next segment; one whose beginning was not seen."""
 
 
 @kernel()
@@ -78,7 +81,7 @@ def _place(joins: Rows, links: Row, w: Row) -> int:
             best = e
     if joins[best, c.T_USED]:
         _forget(joins, best, links, w)
-    joins[best, c.T_USED] = 1
+    joins[best, c.T_USED] = _WAITS
     joins[best, c.T_FLOW] = w[c.X_FLOW] ^ w[c.C_DIR]
     joins[best, c.T_KEY] = w[c.J_KEY]
     joins[best, c.T_CHAIN] = -1
@@ -124,6 +127,20 @@ def _keep(joins: Rows, e: int, size: int, joined: Bytes, chunks: Chunks, links: 
 
 
 @kernel()
+def _skip(joins: Rows, e: int, follows: bool, links: Row, w: Row) -> int:
+    """Remember that a message is passed over; -1 for its first segment that was seen, 0 for those that follow."""
+    w[n.N_ORPHANS] += 1
+    if e >= 0:
+        _forget(joins, e, links, w)
+    if not w[c.J_LAST]:
+        e = _place(joins, links, w)
+        joins[e, c.T_USED] = _SKIPPED
+        joins[e, c.T_SEQ] = w[c.J_SEQ]
+        joins[e, c.T_TS] = w[c.G_TS]
+    return 0 if follows else -1
+
+
+@kernel()
 def join(data: Bytes, joins: Rows, chunks: Chunks, links: Row, joined: Bytes, w: Row) -> int:
     """Take a segment.
 
@@ -139,18 +156,18 @@ def join(data: Bytes, joins: Rows, chunks: Chunks, links: Row, joined: Bytes, w:
     if w[c.J_FIRST]:
         if w[c.J_LAST]:
             return _copy(data, joined, 0, w)
-        if e >= 0:
+        if e >= 0 and joins[e, c.T_USED] == _SKIPPED:
+            _free(joins, e, links, w)
+        elif e >= 0:
             _forget(joins, e, links, w)
         _keep(joins, _place(joins, links, w), _copy(data, joined, 0, w), joined, chunks, links, w)
         return 0
     modulo = w[c.J_MODULO]
     if e >= 0 and modulo > 0 and w[c.J_SEQ] == joins[e, c.T_SEQ]:
         return 0
-    if e < 0 or (modulo > 0 and w[c.J_SEQ] != (joins[e, c.T_SEQ] + 1) % modulo):
-        if e >= 0:
-            _forget(joins, e, links, w)
-        w[n.N_ORPHANS] += 1
-        return -1
+    follows = e >= 0 and (modulo == 0 or w[c.J_SEQ] == (joins[e, c.T_SEQ] + 1) % modulo)
+    if not follows or joins[e, c.T_USED] == _SKIPPED:
+        return _skip(joins, e, follows, links, w)
     length = joins[e, c.T_LENGTH]
     if not w[c.J_LAST]:
         _keep(joins, e, _copy(data, joined, 0, w), joined, chunks, links, w)
@@ -168,7 +185,7 @@ def settle_join(joins: Rows, links: Row, w: Row) -> int:
     """The message in `joined` is being written: let go what was kept of it, or of one that it replaces."""
     e = w[c.J_SLOT]
     if e >= 0:
-        if w[c.J_FIRST]:
+        if w[c.J_FIRST]:  # what waited will not be completed
             _forget(joins, e, links, w)
         else:
             w[n.N_MESSAGES] += 1

@@ -47,8 +47,13 @@ SESSIONS = 24
 """Sessions under way at once."""
 
 
-def seeds(folder: Path) -> list[list[Packet]]:
-    """Sessions to begin with: every golden case, and stretches of the plant and of bulk traffic."""
+def seeds(folder: Path, protocol: str = "") -> list[list[Packet]]:
+    """Sessions to begin with: every golden case, and stretches of the plant and of bulk traffic.
+
+    With a protocol, only its golden cases.
+    """
+    if protocol:
+        return [make() for name, make in CASES.items() if name.startswith(f"{protocol}_")]
     found = [make() for make in CASES.values()]
     found += [flood(), nested()]
     simulate(folder, minutes=0.5, seed=5, attacks=())

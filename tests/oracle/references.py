@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tests.oracle import iec104, ipal, ours, tshark, zeek
+from tests.oracle import dnp3, iec104, ipal, ours, tshark, zeek
 from tests.oracle.compare import Agreement, compare
 from tests.oracle.data import CAPTURES, DATA, capture, tshark_version
 from tests.oracle.message import Message
@@ -18,6 +18,8 @@ from tests.protocols.modbus_pdus import EXCHANGES
 from tests.protocols.wire import Conversation, mbap
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+OTHERS = dnp3.CAPTURES | iec104.CAPTURES
+"""Short name and place of the captures of other protocols than Modbus."""
 HAND_MADE = "hand-made"
 """Name of the capture of all exchanges that `tests.protocols.modbus_pdus` specifies, each with its own transaction."""
 
@@ -36,8 +38,8 @@ def place_of(name: str) -> Path:
     """The capture of that short name."""
     if name.startswith("golden/"):
         return GOLDEN / name.removeprefix("golden/") / "input.pcap"
-    if name in iec104.CAPTURES:
-        return DATA / iec104.CAPTURES[name]
+    if name in OTHERS:
+        return DATA / OTHERS[name]
     return _hand_made() if name == HAND_MADE else capture(name)
 
 
@@ -113,4 +115,11 @@ REFERENCES: tuple[Reference, ...] = (
         for name in (*iec104.CAPTURES, *(f"golden/{case}" for case in iec104.GOLDEN))
     ),
     Reference("IPAL transcriber", "iec104", iec104.ipal, mine=iec104.ours_in_turn),
+    *(
+        Reference("tshark", name, _read(dnp3.tshark, name), needs_tshark=True, mine=dnp3.ours)
+        for name in (*dnp3.CAPTURES, *(f"golden/{case}" for case in dnp3.GOLDEN))
+    ),
+    Reference("Suricata events", "dnp3-eve", dnp3.suricata, mine=dnp3.ours_without_confirms),
+    Reference("ICSNPP control log", "icsnpp-dnp3", dnp3.icsnpp_controls, mine=dnp3.ours_of_controls),
+    Reference("IPAL transcriber", "ipal-dnp3", dnp3.ipal, mine=dnp3.ours_in_turn),
 )

@@ -86,7 +86,7 @@ def _segment(data: Bytes, at: int, size: int, user: int, w: Row) -> int:
     if there < 0:
         w[c.S_ANOMALY] |= _BAD_CRC
         return 0
-    if there < 1:
+    if there < 2:
         w[c.S_ANOMALY] |= _LENGTH
         return 0
     control = u8(data, at + _HEADER)

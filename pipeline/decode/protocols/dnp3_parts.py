@@ -154,7 +154,7 @@ def _fixed(data: Bytes, at: int, end: int, group: int, variation: int, width: in
     if there > 0 and STATUS[group] > 0:
         _outcomes(data, at, stride, there, w)
     elif there > 0 and group == 51:
-        _common_time(data, at + width, variation, w)
+        _common_time(data, at + (there - 1) * stride + width, variation, w)
     if there < count and size > 0:
         w[c.S_ANOMALY] |= BAD_LENGTH
         return -1
