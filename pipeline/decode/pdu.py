@@ -12,7 +12,7 @@ from pipeline.decode import pairing
 from pipeline.decode.assembly import keep_left
 from pipeline.decode.copies import remember
 from pipeline.decode.emit import count_points
-from pipeline.decode.flows import set_client, turn
+from pipeline.decode.flows import other_protocol, set_client, turn
 from pipeline.decode.joining import join, settle_join
 from pipeline.decode.state import Memory
 from pipeline.decode.streams import after
@@ -216,6 +216,14 @@ def next_pdu(data: Bytes, m: Memory, w: Row) -> int:
     clear(w)
     length = call(w[c.FRAMES_AT + protocol], data, at, end, w)
     if length < 0:
+        other = other_protocol(flow, k, m.ports)
+        if other:
+            flow[k, c.F_PROTOCOL] = other
+            flow[k, c.F_STATE] = 0
+            if flow[k, c.F_CLIENT_HOW] == c.HOW_PORT:
+                set_client(flow, k, 1 - flow[k, c.F_CLIENT], c.HOW_PORT, w)
+            w[c.C_NEED] = other
+            return c.AGAIN if (w[c.C_LOADED] >> other) & 1 else c.LOAD_PROTOCOL
         w[n.N_FOREIGN] += 1
         w[c.C_POS] = end
         if flow[k, c.F_FLAGS] & c.FLOW_FOREIGN_SAID:

@@ -100,7 +100,11 @@ def _application(layer: pdml.Layer) -> dict[str, Any]:
         said["indications"] = int.from_bytes(layer.number("dnp3.al.iin").to_bytes(2, "big"), "little")
     groups = {int(text, 0) >> 8 for text in layer.all("dnp3.al.obj")}
     points = _points(layer)
-    if points and all(value is not None for _, value in points):
+    if (
+        points
+        and not any(int(text) for text in layer.all("dnp3.al.objq.prefix"))
+        and all(value is not None for _, value in points)
+    ):
         said["addresses"] = tuple(index for index, _ in points)
         said["values"] = tuple(value for _, value in points)
     if not groups & _TIMED:
