@@ -10,8 +10,8 @@ from pipeline.decode import copies, holes, pairing, streams
 from pipeline.decode import counters as n
 from pipeline.decode import layout as c
 from pipeline.decode.assembly import front, set_aside
-from pipeline.decode.disorder import is_due
 from pipeline.decode.bytes import be16
+from pipeline.decode.disorder import is_due
 from pipeline.decode.flows import add_flow, find_flow
 from pipeline.decode.fragments import add_fragment
 from pipeline.decode.link import FRAGMENT, SKIPPED, parse_packet, parse_transport

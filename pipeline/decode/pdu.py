@@ -248,6 +248,7 @@ def next_pdu(data: Bytes, m: Memory, w: Row) -> int:
             w[c.C_JOINED] = join(data, m.joins, m.chunks, m.links, m.joined, w)
             if w[c.C_JOINED] == 0:
                 flow[k, c.F_STATE] = w[c.X_STATE]
+                remember(data, at, size, 2 * k + direction, m.said, m.fresh, w)
                 w[c.C_POS] = at + size
                 return c.AGAIN
     if w[c.C_JOINED] > 0:
@@ -269,7 +270,7 @@ def next_pdu(data: Bytes, m: Memory, w: Row) -> int:
         settle_join(m.joins, m.links, w)
     if short:
         w[c.S_ANOMALY] = (w[c.S_ANOMALY] & ~_FAULTS) | _TRUNCATED if w[c.G_MISSING] else w[c.S_ANOMALY] | _BAD
-    else:
+    elif w[c.C_PART] == 0:
         remember(data, at, size, 2 * k + direction, m.said, m.fresh, w)
     circumstances(flow, k, base, w, at, at + size < end)
     w[c.S_LENGTH] = said
