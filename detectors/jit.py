@@ -28,6 +28,7 @@ KERNEL_SOURCES = (
     "pipeline/decode/*.py",
     "pipeline/decode/protocols/*.py",
     "schemas/codes.py",
+    "schemas/flags.py",
 )
 """Every file that may define a kernel, or a number that kernels take in; a test holds this against the code."""
 

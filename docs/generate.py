@@ -124,10 +124,11 @@ def _number(number: int, flags: bool) -> str:
 
 
 def _docstrings() -> tuple[dict[str, str], dict[tuple[str, str], str]]:
-    """What `schemas/codes.py` says of its enumerations, and of their members in the text that follows each."""
+    """What `schemas/codes.py` and `flags.py` say of their enumerations, and of members in the text that follows."""
     kinds: dict[str, str] = {}
     notes: dict[tuple[str, str], str] = {}
-    for node in ast.parse((ROOT / "schemas/codes.py").read_text()).body:
+    texts = [(ROOT / "schemas" / name).read_text() for name in ("codes.py", "flags.py")]
+    for node in (node for text in texts for node in ast.parse(text).body):
         if not isinstance(node, ast.ClassDef):
             continue
         kinds[node.name] = _prose(ast.get_docstring(node) or "")

@@ -219,6 +219,14 @@ def status_text(protocol: int, status: int) -> str:
     return f"{name} ({int(status)})" if name else f"status {int(status)}"
 
 
+def identity_text(protocol: int, identity: int, value: float) -> str:
+    """What a device says of itself as a number (Identity), in the protocol's words, such as its vendor's name."""
+    tables = _tables(int(protocol))
+    if value != value or tables is None:
+        return ""
+    return visible(tables.identity(int(identity), float(value)))
+
+
 def tag_text(
     protocol: int,
     space: int,

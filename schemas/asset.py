@@ -30,6 +30,7 @@ ASSET_COLUMNS: tuple[Column, ...] = (
     Column("model", pa.string(), "product code or name", ""),
     Column("firmware", pa.string(), "revision", ""),
     Column("serial", pa.string(), "serial number", ""),
+    Column("said_name", pa.string(), "the name that the device gives itself", ""),
     Column("first_seen", _TIME, "first record"),
     Column("last_seen", _TIME, "last record"),
     Column("records", pa.uint64(), "records sent or received"),

@@ -6,7 +6,13 @@ Every enumeration is append-only: a number, once published, never changes its me
 
 from __future__ import annotations
 
-from enum import IntEnum, IntFlag
+from enum import IntEnum
+
+from schemas.flags import Anomaly as Anomaly
+from schemas.flags import Dnp3Flag as Dnp3Flag
+from schemas.flags import Iec104Flag as Iec104Flag
+from schemas.flags import Quality as Quality
+from schemas.flags import RecordFlag as RecordFlag
 
 
 class Protocol(IntEnum):
@@ -152,6 +158,10 @@ class Space(IntEnum):
     COMM_EVENT = 11
     HOLDING_MASK = 12
     """The AND (address sub 0) and OR (1) masks of a Modbus mask write; not a value of the register itself."""
+    IDENTITY = 16
+    """What a device says it is: the address is an Identity."""
+    DEVICE_TIME = 17
+    """The device's clock, in seconds since 1970."""
     BINARY_INPUT = 32
     DOUBLE_BIT_INPUT = 33
     BINARY_OUTPUT = 34
@@ -163,6 +173,9 @@ class Space(IntEnum):
     OCTET_STRING = 40
     DEVICE_ATTRIBUTE = 41
     DEADBAND = 42
+    INTERNAL_INDICATION = 43
+    FILE_OBJECT = 44
+    VIRTUAL_TERMINAL = 45
     S7_INPUT = 64
     S7_OUTPUT = 65
     S7_FLAG = 66
@@ -229,24 +242,18 @@ class Direction(IntEnum):
     """The device sends the value unasked."""
 
 
-class Quality(IntFlag):
-    """Why a value may not mean what it says; 0 is good."""
+class Identity(IntEnum):
+    """What a point of Space.IDENTITY says of its device."""
 
-    GOOD = 0
-    ADDRESS_UNKNOWN = 1 << 0
-    """The request was not seen, so `addr` counts from 0; detectors skip the point."""
-    INVALID = 1 << 1
-    OFFLINE = 1 << 2
-    RESTART = 1 << 3
-    COMM_LOST = 1 << 4
-    REMOTE_FORCED = 1 << 5
-    LOCAL_FORCED = 1 << 6
-    OVERFLOW = 1 << 7
-    CHATTER = 1 << 8
-    BLOCKED = 1 << 9
-    SUBSTITUTED = 1 << 10
-    NOT_TOPICAL = 1 << 11
-    TRUNCATED = 1 << 12
+    UNKNOWN = 0
+    VENDOR = 1
+    MODEL = 2
+    FIRMWARE = 3
+    SERIAL = 4
+    NAME = 5
+    LOCATION = 6
+    PRODUCT_CODE = 7
+    HARDWARE = 8
 
 
 class Match(IntEnum):
@@ -261,52 +268,8 @@ class Match(IntEnum):
     DUPLICATE = 5
 
 
-class Anomaly(IntFlag):
-    """What is unusual about the PDU itself.  Bits 0 to 31 are faults, 32 and above circumstances of capture."""
-
-    NONE = 0
-    MALFORMED = 1 << 0
-    LENGTH_MISMATCH = 1 << 1
-    COUNT_OUT_OF_RANGE = 1 << 2
-    VALUE_OUT_OF_RANGE = 1 << 3
-    BAD_CHECKSUM = 1 << 4
-    OVERSIZE = 1 << 5
-    RESERVED_CODE = 1 << 6
-    BAD_PROTOCOL_ID = 1 << 7
-    NOT_PROTOCOL = 1 << 8
-    CONFLICTING_RESPONSE = 1 << 9
-    """The answer's function, address or echo differs from what was asked."""
-    ROLE_CONFLICT = 1 << 10
-    TRAILING_BYTES = 1 << 11
-    SEQUENCE_ERROR = 1 << 12
-    OVERLAP_DIFFERS = 1 << 13
-    """The same TCP bytes were sent twice with different content: an evasion, or a broken stack."""
-    ADDRESS_OVERFLOW = 1 << 14
-    TRUNCATED = 1 << 32
-    """The capture kept fewer bytes than were on the wire."""
-    SPLIT_PDU = 1 << 33
-    PIPELINED = 1 << 34
-    OUT_OF_ORDER = 1 << 35
-    MIDSTREAM = 1 << 36
-    GAP_BEFORE = 1 << 37
-    FRAGMENTED = 1 << 38
-    RESYNCHRONISED = 1 << 39
-
-
 FAULTS = (1 << 32) - 1
-"""Mask of the :class:`Anomaly` bits that speak of the sender rather than of the capture."""
-
-
-class RecordFlag(IntFlag):
-    """`flags` of a record: the low 24 bits belong to the protocol, the high 8 to every protocol."""
-
-    NONE = 0
-    MODBUS_RTU = 1 << 0
-    """RTU framing (unit, function, data, CRC-16) carried over TCP or UDP."""
-    MODBUS_MORE_FOLLOWS = 1 << 1
-    BROADCAST = 1 << 24
-    BY_SHAPE = 1 << 25
-    """Found by the shape of its bytes, not by its port."""
+"""Mask of the `Anomaly` bits that speak of the sender rather than of the capture."""
 
 
 class Severity(IntEnum):

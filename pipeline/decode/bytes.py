@@ -36,6 +36,7 @@ be32 = _load(4, big_endian=True)
 le32 = _load(4, big_endian=False)
 be64 = _load(8, big_endian=True)
 le64 = _load(8, big_endian=False)
+be64 = _load(8, big_endian=True)
 
 
 @kernel(inline=True)

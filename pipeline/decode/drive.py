@@ -16,8 +16,10 @@ from pipeline.decode import pairing
 from pipeline.decode.emit import remember_name, write_rare, write_record, write_run, write_sparse
 from pipeline.decode.holes import next_bytes
 from pipeline.decode.intake import next_packet, take_up
+from pipeline.decode.naming import remember_names
 from pipeline.decode.pdu import next_pdu
 from pipeline.decode.state import Memory, Output, Packets
+from pipeline.decode.values import write_coded
 from schemas.codes import FAULTS, Kind, Match
 
 Row = NDArray[np.int64]
@@ -25,6 +27,7 @@ Rows = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 
 _REQUEST, _RESPONSE, _TIMEOUT = int(Kind.REQUEST), int(Kind.RESPONSE), int(Kind.TIMEOUT)
+_UNSOLICITED, _CONFIRM = int(Kind.UNSOLICITED), int(Kind.CONFIRM)
 _PENDING = int(Match.PENDING)
 _FAULTS = int(FAULTS)
 
@@ -34,7 +37,7 @@ def emit(data: Bytes, m: Memory, out: Output, w: Row) -> int:
     """Write the record in the scratch, its points and its pairing."""
     row, seq = w[c.C_RECORDS] & c.INDEX, w[c.C_SEQ]
     k, q, kind = w[c.C_FLOW] & c.INDEX, w[c.C_ASKED], w[c.S_KIND]
-    asks = kind == _REQUEST and w[c.S_ASKS] != 0
+    asks = w[c.S_ASKS] != 0 and kind in (_REQUEST, _UNSOLICITED)
     if asks:
         w[c.S_MATCH] = _PENDING
     out.rec64[c.R_SEQ * c.REC + row] = seq
@@ -42,6 +45,8 @@ def emit(data: Bytes, m: Memory, out: Output, w: Row) -> int:
     out.rec64[c.R_DEVICE * c.REC + row] = m.flow[k, c.F_DEVICE]
     out.rec8[c.R_CLIENT_IS_SRC * c.REC + row] = 1 if m.flow[k, c.F_CLIENT] == w[c.C_DIR] else 0
     out.rec8[c.R_PROTOCOL * c.REC + row] = max(m.flow[k, c.F_PROTOCOL], 0)
+    if w[c.S_NAMES] > 0:
+        remember_names(data, m, w)
     if write_record(out.rec64, out.rec32, out.rec16, out.rec8, row, w):
         write_rare(out.rec64, out.rec32, row, w)
     first = w[c.C_POINTS] & c.INDEX
@@ -57,11 +62,14 @@ def emit(data: Bytes, m: Memory, out: Output, w: Row) -> int:
     w[c.C_SEQ] = seq + 1
     if asks:
         pairing.add(m.pend, m.flow, w, k, seq)
-    elif kind == _RESPONSE:
-        m.flow[k, c.F_LAST_TXN] = (w[c.S_KEY] << 16) | w[c.S_FUNC]
+    elif kind in (_RESPONSE, _CONFIRM):
+        m.flow[k, c.F_LAST_TXN] = w[c.C_ANSWER]
         m.flow[k, c.F_LAST_SEQ] = seq
         if q >= 0:
-            pairing.remove(m.pend, m.flow, w, q & c.INDEX)
+            if w[c.S_KEEP]:
+                m.pend[q & c.INDEX, c.Q_ANSWERED] = 1
+            else:
+                pairing.remove(m.pend, m.flow, w, q & c.INDEX)
     return 0
 
 
@@ -69,11 +77,14 @@ def emit(data: Bytes, m: Memory, out: Output, w: Row) -> int:
 def emit_points(data: Bytes, m: Memory, out: Output, w: Row, first: int) -> int:
     """Write the points of all runs from place `first` on; the place behind the last."""
     p = first
+    w[n.N_POINTS_LOST] += w[c.S_LOST]
     for r in range(w[c.S_RUNS] & c.INDEX):
         run = c.RUNS_AT + r * c.RUN
         count = min(w[run + c.N_COUNT], c.POINTS_PER_PDU - (p - first)) & c.INDEX
         w[n.N_POINTS_LOST] += w[run + c.N_COUNT] - count
-        if write_run(data, w, run, out.pt64, out.value, out.pt16, out.pt8, p, count):
+        if w[run + c.N_ENCODING] >= c.ENC_CODED:
+            write_coded(data, w, run, out.pt64, out.pt32, out.value, out.pt16, out.pt8, p, count)
+        elif write_run(data, w, run, out.pt64, out.value, out.pt16, out.pt8, p, count):
             raw = i64(0)
             if w[run + c.N_LENGTH] > 0:
                 raw = remember_name(data, w[run + c.N_OFFSET], w[run + c.N_LENGTH], m.name_ids, m.name_where, m.name_text, w)  # fmt: skip # noqa: E501
@@ -122,6 +133,8 @@ def drive(packets: Packets, m: Memory, out: Output) -> int:
                 data = stream
             step = next_pdu(data, m, w)
         if step == c.EMIT:
+            if w[c.C_JOINED]:
+                data = m.joined
             emit(data, m, out, w)
         elif step >= 0:
             return step

@@ -18,6 +18,8 @@ _K1 = i64(-7046029254386353131)
 _K2 = i64(-4658895280553007687)
 _K3 = i64(-2960836687051489901)
 _LOW = i64(0x7FFFFFFF)
+_TCP = 1
+_SYN, _ACK = 2, 16
 
 
 @kernel(inline=True)
@@ -75,6 +77,25 @@ def find_flow(w: Row, flow: Rows, index: Row) -> int:
         at = (at + 1) & mask
 
 
+@kernel(inline=True)
+def server_sends(w: Row) -> bool:
+    """Which end serves where both ports are known, by the handshake, else by the lower port."""
+    if w[c.G_TRANSPORT] == _TCP and w[c.G_TCP] & _SYN:
+        return bool(w[c.G_TCP] & _ACK)
+    return bool(w[c.G_SPORT] < w[c.G_DPORT])
+
+
+@kernel()
+def other_protocol(flow: Rows, k: int, ports: Ports) -> int:
+    """The protocol of the flow's other known port, once; 0 for none."""
+    if not flow[k, c.F_FLAGS] & c.FLOW_TWO_PORTS:
+        return 0
+    flow[k, c.F_FLAGS] &= ~c.FLOW_TWO_PORTS
+    table = (flow[k, c.F_PORTS] & 15) - 1
+    low, high = i64(ports[table, flow[k, c.F_PORTS] >> 20]), i64(ports[table, (flow[k, c.F_PORTS] >> 4) & 0xFFFF])
+    return high if low == flow[k, c.F_PROTOCOL] else low
+
+
 @kernel()
 def add_flow(w: Row, flow: Rows, index: Row, ports: Ports) -> int:
     """Put a new flow at the place that `find_flow` left; the caller has made sure that there is room.
@@ -107,7 +128,12 @@ def add_flow(w: Row, flow: Rows, index: Row, ports: Ports) -> int:
     table = w[c.G_TRANSPORT] - 1
     by_target = i64(ports[table, w[c.G_DPORT]])
     by_source = i64(ports[table, w[c.G_SPORT]])
-    if by_target != 0 and by_source == 0:
+    if by_target != 0 and by_source != 0 and by_target != by_source:
+        server = source if server_sends(w) else target
+        flow[k, c.F_PROTOCOL] = by_source if server == source else by_target
+        flow[k, c.F_FLAGS] = c.FLOW_TWO_PORTS
+        set_client(flow, k, 1 - server, c.HOW_PORT, w)
+    elif by_target != 0 and by_source == 0:
         flow[k, c.F_PROTOCOL] = by_target
         set_client(flow, k, source, c.HOW_PORT, w)
     elif by_source != 0:

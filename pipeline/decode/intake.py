@@ -10,11 +10,13 @@ from pipeline.decode import copies, holes, pairing, streams
 from pipeline.decode import counters as n
 from pipeline.decode import layout as c
 from pipeline.decode.assembly import front, set_aside
+from pipeline.decode.bytes import be16
 from pipeline.decode.disorder import is_due
 from pipeline.decode.flows import add_flow, find_flow
 from pipeline.decode.fragments import add_fragment
 from pipeline.decode.link import FRAGMENT, SKIPPED, parse_packet, parse_transport
 from pipeline.decode.pdu import set_context, timeout_record
+from pipeline.decode.ports import BEGINNINGS
 from pipeline.decode.state import Memory, Packets
 from schemas.codes import Anomaly, Transport
 
@@ -151,11 +153,18 @@ def follow_tcp(m: Memory, w: Row) -> int:
 
 
 @kernel()
+def may_begin(data: Bytes, at: int, size: int, protocol: int) -> bool:
+    """Whether data[at:] begins as a PDU of the protocol may: a look before its kernels are loaded, or called."""
+    mask = BEGINNINGS[protocol, 0]
+    return bool(mask == 0 or (size >= 2 and be16(data, at) & mask == BEGINNINGS[protocol, 1]))
+
+
+@kernel()
 def find_shape(data: Bytes, m: Memory, w: Row) -> int:
     """The protocol whose shape the payload has, 0 for none; after some segments without one the flow is ignored."""
     k, at = w[c.G_FLOW], w[c.G_OFF]
     for p in range(1, c.PROTOCOLS):
-        if (w[c.C_LOADED] >> p) & 1:
+        if (w[c.C_LOADED] >> p) & 1 and may_begin(data, at, w[c.G_LEN], p):
             set_context(w, m.flow, k, w[c.G_DIR], 1)
             if call(w[c.FRAMES_AT + p], data, at, at + w[c.G_LEN], w) > 0:
                 recognise(m.flow, k, p)
@@ -174,11 +183,10 @@ def protocol_of(data: Bytes, m: Memory, w: Row) -> int:
     w[c.C_NEED] = 0
     missing = w[c.C_REGISTERED] & ~w[c.C_LOADED]
     if protocol == c.UNDECIDED:
-        if missing:
-            w[c.C_NEED] = 1
-            while not (missing >> w[c.C_NEED]) & 1:
-                w[c.C_NEED] += 1
-            return 0
+        for p in range(1, c.PROTOCOLS if missing else 0):
+            if (missing >> p) & 1 and may_begin(data, w[c.G_OFF], w[c.G_LEN], p):
+                w[c.C_NEED] = p
+                return 0
         return int(find_shape(data, m, w))
     if protocol == c.IGNORED:
         w[n.N_UNKNOWN] += 1

@@ -70,8 +70,8 @@ F_DIR = 20
 DIRECTION = 14
 FLOW = 48
 UNDECIDED, IGNORED = 0, -1
-HOW_NONE, HOW_PORT, HOW_MEANING, HOW_SYN = 0, 1, 2, 3
-FLOW_BY_SHAPE, FLOW_FOREIGN_SAID = 1, 2
+HOW_NONE, HOW_PORT, HOW_MEANING, HOW_SYN, HOW_PROTOCOL = range(5)
+FLOW_BY_SHAPE, FLOW_FOREIGN_SAID, FLOW_TWO_PORTS = 1, 2, 4
 DIR_MIDSTREAM, DIR_REORDERED, DIR_RESYNC, DIR_DIFFERS = 1, 2, 4, 8
 GIVEN_UP = -1
 """D_HOLE_TS of a hole that is to be skipped."""
@@ -79,16 +79,18 @@ GIVEN_UP = -1
 # --- scratch of a record: what head and body say of a PDU
 (S_KEY, S_ECHO, S_OP, S_UNIT, S_PEER_UNIT, S_TXN, S_FUNC, S_SUBFUNC, S_SPACE, S_ADDR, S_COUNT, S_ADDR_SUB, S_NAME_ID,
  S_FLAGS, S_ROLE, S_KIND, S_STATUS, S_ANOMALY, S_RUNS, S_HAS_REQUEST, S_ASKS, S_MATCH, S_PEER_SEQ, S_RTT, S_LENGTH,
- S_EXTRA) = range(S_AT, S_AT + 26)  # fmt: skip
+ S_LOST, S_MORE, S_KEEP, S_NAMES, S_JOIN, S_EXTRA) = range(S_AT, S_AT + 31)  # fmt: skip
 HANDED_ON = 14
 """The first columns of the scratch are those that a request hands to its response, then its extras."""
 S_EXTRAS = 8
-SCRATCH = 26 + S_EXTRAS
+SCRATCH = 31 + S_EXTRAS
 ROLE_REQUEST, ROLE_EITHER, ROLE_RESPONSE = 1, 0, -1
+SURE_REQUEST, SURE_RESPONSE = 2, -2
+"""Roles that the protocol itself tells without doubt; they count more than ports and who opened the connection."""
 
 # --- pending request: the scratch of the request, and where it came from
 (Q_NEXT, Q_BEFORE, Q_AFTER, Q_TS, Q_SEQ, Q_FLOW, Q_PACKET, Q_SMAC, Q_DMAC, Q_VLAN, Q_DIR, Q_LATE,
- Q_FLOW_HASH, Q_CUT) = range(SCRATCH, SCRATCH + 14)  # fmt: skip
+ Q_FLOW_HASH, Q_CUT, Q_ANSWERED) = range(SCRATCH, SCRATCH + 15)  # fmt: skip
 PENDING = SCRATCH + 15
 
 # --- run of points
@@ -96,11 +98,38 @@ PENDING = SCRATCH + 15
  N_SOURCE_TS) = range(12)  # fmt: skip
 RUN = 12
 RUNS = 512
-"""Runs of one PDU at most; a body that has more says TRUNCATED in the quality of its last."""
-WORK = RUNS_AT + RUNS * RUN
+"""Runs of one PDU at most; what a body has more is counted, and the last point says TRUNCATED in its quality."""
+
+# --- segments of messages above the PDU (`joining`): what a head says of the segment that it was given
+JOIN_AT = RUNS_AT + RUNS * RUN
+(J_KEY, J_FIRST, J_LAST, J_SEQ, J_MODULO, J_AT, J_LENGTH, J_LEAD, J_BLOCK, J_GAP, J_SLOT) = range(JOIN_AT, JOIN_AT + 11)
+JOIN = 11
+(T_USED, T_FLOW, T_KEY, T_SEQ, T_CHAIN, T_TAIL, T_LENGTH, T_TS) = range(8)
+"""Columns of a message that waits for its next segment."""
+JOINS = 4096
+JOIN_BYTES = 65535
+"""Bytes of a joined message at most."""
+
+# --- more context of a protocol within a flow
+MORE_AT = JOIN_AT + JOIN
+(X_FLOW, X_PART, X_JOINED, C_PART, C_JOINED, C_JOINS, C_ANSWER) = range(MORE_AT, MORE_AT + 7)
+
+# --- names that a PDU carries (`naming`): place, size and source of each, and room to put one together
+NAMES_AT = MORE_AT + 8
+PDU_NAMES = 64
+TEXT_AT = NAMES_AT + 3 * PDU_NAMES
+TEXT = 512
+
+# --- what protocols remember (`notes`)
+NOTES_AT = TEXT_AT + TEXT
+NOTES = 1024
+NOTE = 5
+WORK = NOTES_AT + NOTES * NOTE
 
 # --- encodings of a run's values
 (ENC_BIT, ENC_U8, ENC_U16BE, ENC_CONST, ENC_BOOL_FF00, ENC_TEXT, ENC_BYTES) = range(7)
+ENC_CODED = 256
+"""Encodings from here on are words of `forms`."""
 
 # --- context of a protocol within a flow
 (X_STATE, X_SENDER_IS_CLIENT, X_STRICT, X_TRANSPORT, X_HEADED) = range(CONTEXT_AT, CONTEXT_AT + 5)

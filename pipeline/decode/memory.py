@@ -69,6 +69,9 @@ def make(site: str, vlan_scope: bool, timeout_ns: int, shard: int, boot: int) ->
         name_ids=np.zeros(2 * c.NAMES, np.int64),
         name_where=np.zeros((c.NAMES, 3), np.int64),
         name_text=np.zeros(c.NAME_BYTES, np.uint8),
+        joins=np.zeros((c.JOINS, 8), np.int64),
+        joined=np.zeros(1 << 17, np.uint8),
+        text=np.zeros(c.TEXT, np.uint8),
     )
 
 
@@ -126,7 +129,10 @@ def forget_flows(memory: Memory) -> int:
         w[column] = 0
     w[c.C_FRESH] = w[c.C_HAND] = 0
     w[c.C_FREE_CHUNK_COUNT] = len(memory.links)
-    w[c.C_WORK] = w[c.C_ASIDE] = w[c.C_DEADLINE] = 0
+    w[n.N_UNJOINED] += memory.joins[:, c.T_LENGTH].sum()
+    memory.joins[:] = 0
+    w[c.NOTES_AT : c.NOTES_AT + c.NOTES * c.NOTE] = 0
+    w[c.C_WORK] = w[c.C_ASIDE] = w[c.C_DEADLINE] = w[c.C_PART] = w[c.C_JOINS] = 0
     return open_requests
 
 

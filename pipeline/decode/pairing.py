@@ -140,6 +140,7 @@ def add(pend: Rows, flow: Rows, w: Row, k: int, seq: int) -> int:
     pend[q, c.Q_DIR] = w[c.G_DIR]
     pend[q, c.Q_LATE] = 0
     pend[q, c.Q_CUT] = w[c.S_ANOMALY] & _TRUNCATED
+    pend[q, c.Q_ANSWERED] = 0
     pend[q, c.Q_FLOW_HASH] = flow[k, c.F_HASH]
     pend[q, c.Q_NEXT] = flow[k, c.F_PENDING]
     flow[k, c.F_PENDING] = q
@@ -165,6 +166,8 @@ def recall(pend: Rows, q: int, w: Row) -> int:
 def expire(pend: Rows, flow: Rows, w: Row, now: int) -> int:
     """The oldest request whose time is over, moved among the late ones; -1 when there is none.
 
+    One that was answered, and only waits for more, moves without a word.
+
     C_DEADLINE says when to ask next: no earlier request can expire before it.
     """
     late = w[c.C_LATE_OLDEST]
@@ -175,12 +178,14 @@ def expire(pend: Rows, flow: Rows, w: Row, now: int) -> int:
     if late >= 0:
         w[c.C_DEADLINE] = min(w[c.C_DEADLINE], pend[late, c.Q_TS] + w[c.C_TIMEOUT] + c.LATE_NS)
     q = w[c.C_OLDEST]
-    if q < 0 or pend[q, c.Q_TS] + w[c.C_TIMEOUT] > now:
-        if q >= 0:
-            w[c.C_DEADLINE] = min(w[c.C_DEADLINE], pend[q, c.Q_TS] + w[c.C_TIMEOUT])
-        return -1
-    w[c.C_DEADLINE] = now
-    _leave_ages(pend, w, q)
-    pend[q, c.Q_LATE] = 1
-    _join_ages(pend, w, q)
-    return int(q)
+    while q >= 0 and pend[q, c.Q_TS] + w[c.C_TIMEOUT] <= now:
+        _leave_ages(pend, w, q)
+        pend[q, c.Q_LATE] = 1
+        _join_ages(pend, w, q)
+        if pend[q, c.Q_ANSWERED] == 0:
+            w[c.C_DEADLINE] = now
+            return int(q)
+        q = w[c.C_OLDEST]
+    if q >= 0:
+        w[c.C_DEADLINE] = min(w[c.C_DEADLINE], pend[q, c.Q_TS] + w[c.C_TIMEOUT])
+    return -1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.decode.layout import PROTOCOLS
 from pipeline.decode.protocols import DECODERS
 from schemas.codes import Protocol
 
@@ -26,6 +27,18 @@ INDUSTRIAL: dict[Protocol, tuple[tuple[int, ...], tuple[int, ...]]] = {
     Protocol.PROFINET: ((), (34964,)),
 }
 """TCP and UDP ports of industrial protocols."""
+
+_BEGINS: dict[Protocol, tuple[int, int]] = {
+    Protocol.DNP3: (0xFFFF, 0x0564),
+    Protocol.S7COMM: (0xFFFF, 0x0300),
+    Protocol.ENIP: (0x00FF, 0x0000),
+    Protocol.IEC104: (0xFF00, 0x6800),
+    Protocol.BACNET: (0xFF00, 0x8100),
+}
+"""(mask, value) of the first two bytes of a protocol's PDU; one that is not here may begin with anything."""
+
+BEGINNINGS: NDArray[np.int64] = np.zeros((PROTOCOLS, 2), np.int64)
+BEGINNINGS[[int(p) for p in _BEGINS]] = list(_BEGINS.values())
 
 OTHER: dict[Protocol, tuple[tuple[int, ...], tuple[int, ...]]] = {
     Protocol.DNS: ((53,), (53,)),

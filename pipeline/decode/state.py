@@ -44,6 +44,9 @@ class Memory(NamedTuple):
     name_ids: Row
     name_where: Rows
     name_text: Bytes
+    joins: Rows
+    joined: Bytes
+    text: Bytes
 
 
 class Output(NamedTuple):

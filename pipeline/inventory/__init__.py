@@ -120,7 +120,7 @@ class Inventory:
         ip = address_text(a.address)
         mac = mac_text(next(iter(a.macs), 0))
         vlan = next(iter(a.vlans), 0) & 0xFFFF
-        vendor, model, firmware = self._identities.of(a.device, names)
+        said = self._identities.of(a.device, names)
         return {
             "ip": ip,
             "macs": [mac_text(m) for m in a.macs],
@@ -133,10 +133,11 @@ class Inventory:
             "protocols": sorted(a.protocols),
             "units": sorted(a.units),
             "ports": sorted(a.ports),
-            "vendor": vendor,
-            "model": model,
-            "firmware": firmware,
-            "serial": "",
+            "vendor": said.vendor,
+            "model": said.model,
+            "firmware": said.firmware,
+            "serial": said.serial,
+            "said_name": said.name,
             "first_seen": a.first_ns,
             "last_seen": a.last_ns,
             "records": a.records,

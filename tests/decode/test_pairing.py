@@ -6,9 +6,10 @@ import struct
 
 import pytest
 
-from schemas.codes import FAULTS, Anomaly, Kind, Match, RecordFlag, Transport
+from schemas.codes import FAULTS, Anomaly, Kind, Match, Protocol, RecordFlag, Transport
 from tests.decode.packets import MS, SECOND, Packet, Talk, mbap, polls, read, refusal, rtu, udp, values
 from tests.decode.reading import Decoded, decode
+from tests.protocols.iec104_apdus import Stations, asdu
 
 
 def heard(found: Decoded) -> list[tuple[int, int, int, int]]:
@@ -306,6 +307,29 @@ def test_modbus_on_another_port_by_its_shape() -> None:
     assert [r.match for r in found.of(Kind.RESPONSE)] == [Match.MATCHED] * 3
     assert all(r.flags & RecordFlag.BY_SHAPE for r in found.records)
     assert [r.client_is_src for r in found.records] == [1, 0] * 3
+
+
+@pytest.mark.parametrize("client_port", [2404, 20_000])
+@pytest.mark.parametrize("opened", [True, False])
+def test_a_client_on_the_port_of_another_protocol(client_port: int, opened: bool) -> None:
+    """A client's port is any; where both ports mean something, the handshake, the lower port or the bytes tell."""
+    talk = Talk(port=client_port)
+    found = decode(polls(3, talk.open() if opened else talk).packets)
+    assert [(r.protocol, r.client_is_src, r.match) for r in found.records] == [
+        (Protocol.MODBUS, 1, Match.PENDING),
+        (Protocol.MODBUS, 0, Match.MATCHED),
+    ] * 3
+
+
+def test_two_known_ports_of_which_the_higher_serves() -> None:
+    """Without a handshake the lower port is taken for the server's, until its bytes say otherwise."""
+    s = Stations(Talk(port=502, server_port=2404))
+    s.tell(asdu(1, 3, (1, b"\1"))).command(45, 5, b"\1")
+    found = decode(s.packets)
+    assert {(r.protocol, r.kind) for r in found.records} == {
+        (Protocol.IEC104, k) for k in (Kind.UNSOLICITED, Kind.REQUEST, Kind.RESPONSE)
+    }
+    assert [r.client_is_src for r in found.records] == [0, 1, 0, 0]
 
 
 def test_what_is_not_modbus_on_its_port_is_said_once() -> None:

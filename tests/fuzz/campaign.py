@@ -99,6 +99,10 @@ def check_memory(decoder: Decoder) -> None:
             size = -(-int(live[k, base + c.D_LEFT_LEN]) // c.CHUNK)
             assert walk(int(live[k, base + c.D_LEFT]), links.__getitem__, chunk_seen) == size
         first_rows += [int(v) for v in live[:, base + c.D_HELD] if v >= 0]
+    for e in np.flatnonzero(m.joins[:, c.T_LENGTH]):
+        size = -(-int(m.joins[e, c.T_LENGTH]) // c.CHUNK)
+        assert walk(int(m.joins[e, c.T_CHAIN]), links.__getitem__, chunk_seen) == size
+    assert w[c.C_JOINS] == np.count_nonzero(m.joins[:, c.T_USED])
     for row in first_rows:
         at = row
         while at >= 0:
@@ -138,10 +142,10 @@ class Life:
         self.points += len(batch.points)
 
 
-def run(inputs: int, seed: int, shrink: str = "") -> dict[str, Any]:
-    """Feed `inputs` mutated packets; the summary."""
+def run(inputs: int, seed: int, shrink: str = "", protocol: str = "") -> dict[str, Any]:
+    """Feed `inputs` mutated packets, of one protocol where its name is given; the summary."""
     with tempfile.TemporaryDirectory() as folder:
-        source = stream(seed, seeds(Path(folder)))
+        source = stream(seed, seeds(Path(folder), protocol))
     total = {"inputs": 0.0, "records": 0.0, "points": 0.0, "faults": 0.0, "decoders": 0.0, "early_peak_mb": 0.0}
     reached = np.zeros(len(n.NAMES), np.int64)
     started = time.perf_counter()
@@ -176,8 +180,9 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--shrink", default="", help="plant a fault: make this array of the state too small")
+    parser.add_argument("--protocol", default="", help="sessions of one protocol only, such as dnp3")
     arguments = parser.parse_args()
-    print(json.dumps(run(arguments.inputs, arguments.seed, arguments.shrink)))
+    print(json.dumps(run(arguments.inputs, arguments.seed, arguments.shrink, arguments.protocol)))
 
 
 if __name__ == "__main__":

@@ -47,8 +47,13 @@ SESSIONS = 24
 """Sessions under way at once."""
 
 
-def seeds(folder: Path) -> list[list[Packet]]:
-    """Sessions to begin with: every golden case, and stretches of the plant and of bulk traffic."""
+def seeds(folder: Path, protocol: str = "") -> list[list[Packet]]:
+    """Sessions to begin with: every golden case, and stretches of the plant and of bulk traffic.
+
+    With a protocol, only its golden cases.
+    """
+    if protocol:
+        return [make() for name, make in CASES.items() if name.startswith(f"{protocol}_")]
     found = [make() for make in CASES.values()]
     found += [flood(), nested()]
     simulate(folder, minutes=0.5, seed=5, attacks=())
@@ -172,7 +177,7 @@ def on_port(frame: bytes, port: int) -> bytes:
     """The same session from another client port."""
     if len(frame) < 54 or frame[12:15] != b"\x08\x00\x45":
         return frame
-    at = 36 if frame[34:36] == b"\x01\xf6" else 34
+    at = 34 if frame[34] >= 0x80 else 36  # clients' ports are high, servers' are not
     return frame[:at] + port.to_bytes(2, "big") + frame[at + 2 :]
 
 

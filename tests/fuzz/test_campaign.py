@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.decode.protocols import DECODERS
+from schemas.codes import Protocol
+
 ROOT = Path(__file__).resolve().parents[2]
 CAMPAIGN = ROOT / "tests" / "fuzz" / "campaign.py"
 
@@ -42,6 +45,15 @@ def test_200_000_mutated_packets() -> None:
     assert found["faults"] > 5_000
     assert found["peak_mb"] < 900
     assert len(found["never"]) <= 2, found["never"]
+
+
+@pytest.mark.parametrize("protocol", [p.name.lower() for p in DECODERS if p != Protocol.MODBUS])
+def test_200_000_mutated_packets_of_a_protocol(protocol: str) -> None:
+    found = campaign("--inputs", "200000", "--seed", "1", "--protocol", protocol)
+    assert found["inputs"] == 200_000
+    assert found["records"] > 50_000
+    assert found["faults"] > 5_000
+    assert found["peak_mb"] < 900
 
 
 def test_another_seed_gives_other_packets() -> None:

@@ -1,10 +1,9 @@
-"""The packets of the golden captures, case by case; the docstring of each goes into its README."""
+"""The packets of the golden captures of Modbus; those of other protocols have files of their own."""
 
 from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Callable
 
 from tests.decode.packets import (
     ACK,
@@ -24,14 +23,13 @@ from tests.decode.packets import (
     tcp,
     values,
 )
+from tests.golden import dnp3_cases, iec104_cases
+from tests.golden.registry import CASES, case
 
-Case = Callable[[], list[Packet]]
-CASES: dict[str, Case] = {}
+__all__ = ["CASES"]
 
-
-def case(function: Case) -> Case:
-    CASES[function.__name__] = function
-    return function
+OTHERS = (dnp3_cases, iec104_cases)
+"""The cases of other protocols, registered as their files are imported."""
 
 
 def words(*numbers: int) -> bytes:

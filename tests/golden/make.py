@@ -23,9 +23,10 @@ def describe(name: str, folder: Path) -> None:
     """README.md of a case: what it is for, how it was made, the digest of its capture."""
     digest = hashlib.sha256((folder / "input.pcap").read_bytes()).hexdigest()
     purpose = " ".join((CASES[name].__doc__ or "").split())
+    place = CASES[name].__module__.replace(".", "/") + ".py"
     (folder / "README.md").write_text(
         f"# {name}\n\n{purpose}\n\n"
-        f"Made by `python -m tests.golden.make` from `{name}` in `tests/golden/cases.py`: packets built by hand.\n\n"
+        f"Made by `python -m tests.golden.make` from `{name}` in `{place}`: packets built by hand.\n\n"
         f"SHA-256 of `input.pcap`: `{digest}`\n"
     )
 

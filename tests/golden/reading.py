@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import UTC, datetime
 from enum import IntFlag
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 from schemas.codes import (
     Anomaly,
     Direction,
+    Dnp3Flag,
+    Iec104Flag,
     Kind,
     Match,
     Op,
@@ -24,6 +27,7 @@ from schemas.codes import (
 )
 from tests.decode.reading import Decoded, decode_file
 
+FLAGS: dict[int, type[IntFlag]] = {Protocol.IEC104: Iec104Flag, Protocol.DNP3: Dnp3Flag}
 OMITTED_WHEN_ZERO = (
     *("vlan", "unit", "txn", "subfunc", "addr", "count", "addr_sub", "status", "gap_bytes", "peer_seq", "peer_unit"),
 )
@@ -54,9 +58,12 @@ def _row(record: Any, found: Decoded, flows: dict[int, int]) -> dict[str, Any]:
     for name, codes in (("op", Op), ("match", Match), ("space", Space)):
         if value := getattr(record, name):
             row[name] = codes(value).name.lower()
-    for name, flags in (("anomaly", Anomaly), ("flags", RecordFlag)):
-        if value := getattr(record, name):
-            row[name] = _flags(flags(value))
+    if record.anomaly:
+        row["anomaly"] = _flags(Anomaly(record.anomaly))
+    if record.flags:
+        row["flags"] = _own_flags(record.protocol, record.flags)
+    if record.name_id:
+        row["name"] = found.names.get(record.name_id, "?")
     if record.rtt_us >= 0:
         row["rtt_us"] = record.rtt_us
     if record.points:
@@ -73,12 +80,30 @@ def _flags(value: IntFlag) -> str:
     return "|".join(sorted(flag.name.lower() for flag in type(value) if flag and flag in value and flag.name))
 
 
+def _own_flags(protocol: int, flags: int) -> str:
+    """The flags of every protocol, and those of this one; an IEC-104 record's cause comes first."""
+    if protocol not in FLAGS:
+        return _flags(RecordFlag(flags))
+    words = [f"cause {flags & 63}"] if protocol == Protocol.IEC104 else []
+    own = flags & 0xFFFFC0 if words else flags & 0xFFFFFF
+    common = RecordFlag(flags & 0xFF000000)
+    return "|".join([*words, *filter(None, (_flags(FLAGS[protocol](own)), _flags(common)))])
+
+
 def _points(points: list[Any], found: Decoded) -> list[str]:
     """Runs of points: `direction space addr.sub = values`, with type and quality where they are not the usual."""
     runs: list[tuple[tuple[Any, ...], int, list[str]]] = []
     for p in points:
         kind = (p.direction, p.space, p.addr_sub, p.type, p.quality)
-        text = found.names.get(p.raw & (1 << 64) - 1, "?") if math.isnan(p.value) else f"{p.value:g}"
+        text = f"{p.value:.10g}"
+        if math.isnan(p.value) and p.type in (PointType.TEXT, PointType.BYTES):
+            text = found.names.get(p.raw & (1 << 64) - 1, "?")
+        if p.raw and p.type not in (PointType.TEXT, PointType.BYTES):
+            text += f" exactly {p.raw}"
+        if p.name_id:
+            text += f" '{found.names.get(p.name_id, '?')}'"
+        if p.source_ts:
+            text += f" @{datetime.fromtimestamp(p.source_ts / 1e9, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3]
         if runs and runs[-1][0] == kind and runs[-1][1] + len(runs[-1][2]) == p.addr:
             runs[-1][2].append(text)
         else:

@@ -56,7 +56,7 @@ def compare(ours: Iterable[Message], theirs: Iterable[Message]) -> Agreement:
 def _by_place(messages: Iterable[Message], by_connection: bool = False) -> dict[Any, list[Message]]:
     found: dict[Any, list[Message]] = defaultdict(list)
     for message in messages:
-        connection = f"{message.ends} {message.said['kind']}"
+        connection = f"{message.ends} {message.said.get('kind', '')}"
         found[connection if by_connection or not message.packet else message.packet].append(message)
     return found
 

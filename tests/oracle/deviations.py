@@ -45,8 +45,9 @@ def load() -> tuple[Deviation, ...]:
     Raises:
         ValueError: an entry names no known field or relation, or gives no reason.
     """
-    table = tomllib.loads(Path(__file__).with_name("deviations.toml").read_text())
-    found = tuple(Deviation(**entry | {"places": tuple(entry["places"])}) for entry in table["deviation"])
+    tables = [tomllib.loads(path.read_text()) for path in sorted(Path(__file__).parent.glob("deviations*.toml"))]
+    entries = [entry for table in tables for entry in table["deviation"]]
+    found = tuple(Deviation(**entry | {"places": tuple(entry["places"])}) for entry in entries)
     for entry in found:
         if (
             entry.field not in FIELDS

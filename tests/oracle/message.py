@@ -24,6 +24,21 @@ FIELDS: dict[str, str] = {
     "data": "bytes without a meaning to the parser",
     "request": "packet of the request that a response answers",
     "response_us": "time from request to response, in microseconds",
+    "source": "link address of the sender",
+    "destination": "link address of the receiver",
+    "first": "first fragment (FIR)",
+    "final": "final fragment (FIN)",
+    "confirm": "confirmation asked for (CON)",
+    "unsolicited": "unsolicited (UNS)",
+    "indications": "internal indications (IIN)",
+    "sent": "send sequence number",
+    "received": "receive sequence number",
+    "cause": "cause of transmission",
+    "negative": "negative confirmation (P/N)",
+    "test": "test",
+    "originator": "originator address",
+    "qualities": "quality of each value",
+    "times": "the device's own time of each value, in milliseconds",
 }
 """What parsers are compared on."""
 

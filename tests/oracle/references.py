@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tests.oracle import ipal, ours, tshark, zeek
+from tests.oracle import dnp3, iec104, ipal, ours, tshark, zeek
 from tests.oracle.compare import Agreement, compare
-from tests.oracle.data import CAPTURES, capture, tshark_version
+from tests.oracle.data import CAPTURES, DATA, capture, tshark_version
 from tests.oracle.message import Message
 from tests.protocols.modbus_pdus import EXCHANGES
 from tests.protocols.wire import Conversation, mbap
 
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+OTHERS = dnp3.CAPTURES | iec104.CAPTURES
+"""Short name and place of the captures of other protocols than Modbus."""
 HAND_MADE = "hand-made"
 """Name of the capture of all exchanges that `tests.protocols.modbus_pdus` specifies, each with its own transaction."""
 
@@ -33,6 +36,10 @@ def _hand_made() -> Path:
 
 def place_of(name: str) -> Path:
     """The capture of that short name."""
+    if name.startswith("golden/"):
+        return GOLDEN / name.removeprefix("golden/") / "input.pcap"
+    if name in OTHERS:
+        return DATA / OTHERS[name]
     return _hand_made() if name == HAND_MADE else capture(name)
 
 
@@ -46,6 +53,7 @@ class Reference:
         read: gives its messages.
         about: which of our messages it speaks of.
         needs_tshark: whether the program must be installed; else logs are read.
+        mine: gives our messages, in the words of that protocol.
     """
 
     parser: str
@@ -53,6 +61,7 @@ class Reference:
     read: Callable[[], list[Message]]
     about: Callable[[Message], bool] = lambda _: True
     needs_tshark: bool = False
+    mine: Callable[[Path], list[Message]] = ours.messages
 
     @property
     def missing(self) -> str:
@@ -63,7 +72,7 @@ class Reference:
 
     def agreement(self) -> Agreement:
         """Ours held against theirs."""
-        mine = ours.messages(place_of(self.capture))
+        mine = self.mine(place_of(self.capture))
         return compare([message for message in mine if self.about(message)], self.read())
 
 
@@ -83,6 +92,10 @@ def _tshark(name: str) -> Reference:
     return Reference("tshark", name, lambda: tshark.messages(place_of(name)), needs_tshark=True)
 
 
+def _read(reader: Callable[[Path], list[Message]], name: str) -> Callable[[], list[Message]]:
+    return lambda: reader(place_of(name))
+
+
 REFERENCES: tuple[Reference, ...] = (
     *(_tshark(name) for name in (*CAPTURES, HAND_MADE)),
     Reference("ICSNPP detailed log", "icsnpp", zeek.icsnpp_detailed),
@@ -97,4 +110,16 @@ REFERENCES: tuple[Reference, ...] = (
     Reference("Zeek message events", "eit", _events("events", True, "compressed-output", "192.168.2.42")),
     Reference("Zeek function events", "eit", _events("events", False, "compressed-output", "192.168.2.42")),
     Reference("IPAL transcriber", "ipal", ipal.messages),
+    *(
+        Reference("tshark", name, _read(iec104.tshark, name), needs_tshark=True, mine=iec104.ours)
+        for name in (*iec104.CAPTURES, *(f"golden/{case}" for case in iec104.GOLDEN))
+    ),
+    Reference("IPAL transcriber", "iec104", iec104.ipal, mine=iec104.ours_in_turn),
+    *(
+        Reference("tshark", name, _read(dnp3.tshark, name), needs_tshark=True, mine=dnp3.ours)
+        for name in (*dnp3.CAPTURES, *(f"golden/{case}" for case in dnp3.GOLDEN))
+    ),
+    Reference("Suricata events", "dnp3-eve", dnp3.suricata, mine=dnp3.ours_without_confirms),
+    Reference("ICSNPP control log", "icsnpp-dnp3", dnp3.icsnpp_controls, mine=dnp3.ours_of_controls),
+    Reference("IPAL transcriber", "ipal-dnp3", dnp3.ipal, mine=dnp3.ours_in_turn),
 )

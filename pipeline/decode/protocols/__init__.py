@@ -9,9 +9,13 @@ from schemas.codes import Protocol
 
 DECODERS: dict[Protocol, str] = {
     Protocol.MODBUS: "pipeline.decode.protocols.modbus",
+    Protocol.DNP3: "pipeline.decode.protocols.dnp3",
+    Protocol.IEC104: "pipeline.decode.protocols.iec104",
 }
 NAMES: dict[Protocol, str] = {
     Protocol.MODBUS: "pipeline.decode.protocols.modbus_names",
+    Protocol.DNP3: "pipeline.decode.protocols.dnp3_names",
+    Protocol.IEC104: "pipeline.decode.protocols.iec104_names",
 }
 
 

@@ -9,6 +9,11 @@ from typing import Any
 from schemas.codes import Protocol
 
 
+def number_text(identity: int, value: float) -> str:
+    """A number of an identity in digits."""
+    return f"{value:.0f}" if value == int(value) else f"{value:g}"
+
+
 @dataclass(frozen=True, slots=True)
 class ProtocolNames:
     """Readable names of a protocol's numbers, for every surface that shows them.
@@ -20,6 +25,7 @@ class ProtocolNames:
         statuses: name of each error or exception code.
         tag: (space, addr, addr_sub, register_base) to the tag's conventional name, such as `hr:40001`.
         objects: name of each (space, addr) with a fixed meaning, such as a device identification object.
+        identity: the text of an Identity that the protocol gives as a number, such as a vendor's.
     """
 
     protocol: Protocol
@@ -28,6 +34,7 @@ class ProtocolNames:
     subfunctions: Mapping[tuple[int, int], str] = field(default_factory=dict)
     statuses: Mapping[int, str] = field(default_factory=dict)
     objects: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    identity: Callable[[int, float], str] = number_text
 
 
 @dataclass(frozen=True, slots=True)
