@@ -49,11 +49,11 @@ def _warn(screen: Screen, report: ShardReport) -> None:
         screen.note(f"fieldtap: ignored {len(report.ignored)} files that are no captures")
     if report.interrupted:
         screen.note(f"fieldtap: interrupted after {report.packets:,} packets; what was read is in the spool")
+    why = f" ({report.trouble})" if report.trouble else ""
     if report.unsent:
-        why = f" ({report.trouble})" if report.trouble else ""
         screen.note(f"fieldtap: {report.unsent:,} bytes wait in the spool for Kafka{why}; the next start sends them")
-    if report.names_unsent:
-        screen.note(f"fieldtap: {report.names_unsent:,} names did not arrive ({report.trouble}); records did")
+    elif report.names_unsent:
+        screen.note(f"fieldtap: {report.names_unsent:,} names did not arrive{why}; records did")
 
 
 def _rows(report: ShardReport) -> list[tuple[str, str, str]]:

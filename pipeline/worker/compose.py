@@ -81,6 +81,7 @@ _READING: dict[str, str | int | float | bool] = {
     "check.crcs": True,
     "fetch.queue.backoff.ms": 20,
     "queued.max.messages.kbytes": 131_072,
+    "log_level": 0,  # what goes wrong comes as an error
 }
 """What a client that reads large messages does well to have; `[kafka.consumer]` goes before it.
 
@@ -164,7 +165,9 @@ class Deployment:
             "parked": kafka.topic(names.PARKED),
             "panes": kafka.topic(names.PANES),
         }
-        return Outbox(kafka.client(self.bootstrap, "producer"), topics)
+        client = kafka.client(self.bootstrap, "producer")
+        client.setdefault("log_level", 0)  # the client that reads tells when Kafka is away
+        return Outbox(client, topics)
 
     def first(self, topic: TopicInfo, partition: int) -> Callable[[], int]:
         """What tells at which offset a chain without epochs begins."""

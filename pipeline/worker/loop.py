@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _POLL_S = 0.05
 _COMMIT_S = 5.0
+_SAY_S = 60.0
+"""How often it is told that Kafka is away, while it is."""
 Partition = tuple[str, int]
 
 
@@ -75,7 +77,12 @@ class Worker:
         self._told: set[tuple[Partition, str]] = set()
         self.held: dict[Partition, Held] = {}
         self.counts = dict.fromkeys(("messages", "rebalances", "taken", "retried", "sought"), 0)
-        self._consumer = connect(Consumer, client)
+        self._last_error, self._say_at = "", 0.0
+
+        def make(given: ClientSettings) -> Consumer:
+            return Consumer({**given, "error_cb": self._heard})
+
+        self._consumer = connect(make, client)
         self._consumer.subscribe(list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
 
     def run(self, stop: Callable[[], bool], over: Callable[[], bool]) -> None:
@@ -265,6 +272,16 @@ class Worker:
             if held is not None and finish:
                 self._hand_on(name, held)
                 held.release(deadline, self._outbox.deliver)
+
+    def _heard(self, error: KafkaError) -> None:
+        """What the client says of its connections: it mends them by itself, for as long as it takes."""
+        from confluent_kafka import KafkaError as Codes
+
+        if error.code() != Codes._ALL_BROKERS_DOWN:
+            self._last_error = error.str()
+        elif monotonic() >= self._say_at:
+            self._say_at = monotonic() + _SAY_S
+            self._say(f"Kafka does not answer: {self._last_error or error.str()}; waiting for it")
 
     def _trouble(self, message: KafkaMessage, error: KafkaError) -> None:
         from confluent_kafka import KafkaError as Codes
