@@ -28,8 +28,6 @@ def test_the_commands_of_the_services_are_understood(name: str) -> None:
     words = list(SERVICES[name]["command"])
     while isinstance(command, click.Group):
         word = words.pop(0)
-        if word not in command.commands:
-            pytest.skip(f"there is no `fieldtap {word}` yet")
         command = command.commands[word]
     command.make_context(command.name, words)
 

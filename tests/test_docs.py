@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import duckdb
 import pytest
 from click.testing import CliRunner
 
@@ -93,7 +94,6 @@ def test_the_python_of_the_readme_runs(
 
 
 def test_the_sql_of_the_readme_runs(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    duckdb = pytest.importorskip("duckdb", reason="DuckDB is not part of the environment")
     monkeypatch.chdir(results)
     found = blocks("README.md", "sql")
     assert found

@@ -1,4 +1,4 @@
-"""Kernels of the sink: a record's keys beside each of its points, and which points differ from their tag's last."""
+"""Kernels of the sink: which points differ from their tag's last, and the encodings of columns."""
 
 from __future__ import annotations
 
@@ -15,36 +15,6 @@ _PROBES = 64
 _ZERO, _ONE = np.uint64(0), np.uint64(1)
 _M1, _M2, _M3 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0xD6E8FEB86659FD93)
 _KNOWN, _FIRST, _NO_ROOM = 0, 1, 2
-
-
-@kernel()
-def spread(
-    offsets: Any,
-    ts: Any,
-    seq: Any,
-    device: Any,
-    unit: Any,
-    ts_out: Any,
-    seq_out: Any,
-    device_out: Any,
-    unit_out: Any,
-) -> None:
-    """Repeat the keys of record i for the points `offsets[i]:offsets[i + 1]`, counted from `offsets[0]`.
-
-    Args:
-        offsets: int64, n + 1, ascending.
-        ts: int64, n, as are seq and device (uint64) and unit (uint32); read-only.
-        ts_out: int64 like its `ts`, as are the other outputs; at least `offsets[n] - offsets[0]` long.
-    """
-    base = offsets[0]
-    for i in range(len(ts)):
-        start, stop = offsets[i] - base, offsets[i + 1] - base
-        if start == stop:
-            continue
-        ts_out[start:stop] = ts[i]
-        seq_out[start:stop] = seq[i]
-        device_out[start:stop] = device[i]
-        unit_out[start:stop] = unit[i]
 
 
 @kernel()

@@ -1,4 +1,4 @@
-"""Point rows: each value of a batch beside the keys of its record, as POINT_ROWS, in buffers used again and again."""
+"""Point rows: each value of a batch beside the keys of its record, as POINT_ROWS; all of them, or what is news."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 from detectors.columns import Columns
 from pipeline.sink.chunk import Column, Repeated
 from schemas.record import POINT_COLUMNS, POINT_KEY_COLUMNS, POINT_ROWS
-
-_SPREAD = ("ts", "seq", "device", "unit")
-_SMALLEST = 1 << 12
 
 
 def arrow(array: NDArray[Any], kind: pa.DataType) -> pa.Array:
@@ -36,53 +33,6 @@ def frozen(array: NDArray[Any]) -> NDArray[Any]:
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
-
-
-class PointRows:
-    """Makes batches of POINT_ROWS.  A batch is valid until the next one is asked for."""
-
-    def __init__(self) -> None:
-        self._buffers: dict[str, NDArray[Any]] = {}
-        self._constants: dict[str, int] = {}
-        self._capacity = 0
-
-    def all(self, batch: Columns) -> pa.RecordBatch:
-        """Every value of `batch`, in order."""
-        from pipeline.sink.kernels import spread
-
-        offsets = batch.offsets.astype(np.int64)
-        first, last = (int(offsets[0]), int(offsets[-1])) if len(offsets) else (0, 0)
-        n = last - first
-        self._grow(n)
-        out = self._buffers
-        if n:
-            spread(frozen(offsets), *(frozen(getattr(batch, k)) for k in _SPREAD), *(out[k] for k in _SPREAD))
-        keys = {k: out[k][:n] for k in _SPREAD}
-        keys |= {k: self._same(k, getattr(batch, k), batch.n_points, n) for k in ("shard", "boot")}
-        points = batch.points
-        return _rows(keys, {c.name: getattr(points, c.name)[first:last] for c in POINT_COLUMNS})
-
-    def _grow(self, n: int) -> None:
-        if n <= self._capacity:
-            return
-        self._capacity = max(_SMALLEST, 1 << (n - 1).bit_length())
-        self._constants.clear()
-        for column in POINT_KEY_COLUMNS:
-            dtype = np.int64 if pa.types.is_timestamp(column.type) else column.type.to_pandas_dtype()
-            self._buffers[column.name] = np.empty(self._capacity, dtype)
-
-    def _same(self, name: str, values: NDArray[Any], counts: NDArray[Any], n: int) -> NDArray[Any]:
-        """`values` repeated; where they are all one, as nearly always, a buffer that is filled already."""
-        buffer = self._buffers.get(name)
-        if not n or buffer is None:
-            return np.zeros(0, values.dtype)
-        low, high = int(values.min()), int(values.max())
-        if low != high:
-            return np.repeat(values, counts)
-        if self._constants.get(name) != low:
-            buffer[:] = low
-            self._constants[name] = low
-        return buffer[:n]
 
 
 class ChangedPoints:

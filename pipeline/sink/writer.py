@@ -7,13 +7,12 @@ from collections import deque
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import pyarrow as pa
 
 from detectors.columns import Columns
 from pipeline.metrics import Counters, HealthRow
 from pipeline.sink.dataset import ColumnDataset
-from pipeline.sink.points import ChangedPoints, arrow, point_columns
+from pipeline.sink.points import ChangedPoints, point_columns
 from schemas.record import POINT_COLUMNS, POINT_ROWS, RECORD_COLUMNS, RECORD_ROWS
 
 
@@ -23,12 +22,6 @@ def _width(kind: pa.DataType) -> int:
 
 RECORD_BYTES = sum(_width(c.type) for c in RECORD_COLUMNS)
 POINT_BYTES = sum(_width(c.type) for c in POINT_COLUMNS)
-
-
-def record_rows(batch: Columns) -> pa.RecordBatch:
-    """The records of `batch` without their points, as RECORD_ROWS, sharing its memory."""
-    arrays = [arrow(np.ascontiguousarray(getattr(batch, f.name)), f.type) for f in RECORD_ROWS]
-    return pa.RecordBatch.from_arrays(arrays, schema=RECORD_ROWS)
 
 
 class RecordSink:

@@ -16,7 +16,7 @@ from detectors.columns import Columns, records
 from pipeline.errors import OutputError
 from pipeline.sink import Dataset, OutputFolder, RecordSink, write_table
 from pipeline.sink.dataset import ColumnDataset
-from pipeline.sink.points import ChangedPoints, PointRows
+from pipeline.sink.points import ChangedPoints
 from schemas.record import POINT_COLUMNS, POINT_ROWS, RECORD_COLUMNS, RECORD_ROWS
 from tests.reference.sink import changed_points, point_rows
 
@@ -101,11 +101,17 @@ def test_a_part_of_a_batch_writes_its_own_points(tmp_path: Path) -> None:
     assert read(tmp_path / "records").column("seq").to_pylist() == list(range(10, 25))
 
 
-def test_point_rows_agree_with_their_twin_for_mixed_shards() -> None:
-    maker = PointRows()
-    for n, shards in ((30, 1), (0, 1), (200, 3), (5, 1)):
-        b = batch(n, seed=n, shards=shards)
-        assert plain(pa.Table.from_batches([maker.all(b)])) == point_rows(b)
+@pytest.mark.parametrize(("n", "shards"), [(30, 1), (200, 3), (5, 1)])
+def test_points_of_mixed_shards_agree_with_their_twin(tmp_path: Path, n: int, shards: int) -> None:
+    b = batch(n, seed=n, shards=shards)
+    sink = RecordSink(tmp_path, threads=1)
+    sink.put(b)
+    sink.close()
+    assert plain(read(tmp_path / "points")) == point_rows(b)
+
+
+def rows_of(b: Columns) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist(point_rows(b), schema=POINT_ROWS)
 
 
 @pytest.mark.parametrize("tags", [1000, 3, 1])
@@ -145,10 +151,9 @@ def test_no_records_still_give_a_file_with_the_columns(tmp_path: Path) -> None:
 
 def test_parts_roll_and_no_row_is_lost(tmp_path: Path) -> None:
     data = Dataset(tmp_path, POINT_ROWS, part_rows=100, group_rows=40)
-    maker = PointRows()
     batches = [batch(30, first=30 * i, seed=i) for i in range(10)]
     for b in batches:
-        data.write(maker.all(b), reused=True)
+        data.write(rows_of(b), reused=True)
     data.close()
     assert len(list(tmp_path.iterdir())) > 2
     assert plain(read(tmp_path)) == expected_points(batches)
@@ -156,17 +161,16 @@ def test_parts_roll_and_no_row_is_lost(tmp_path: Path) -> None:
 
 def test_what_is_held_does_not_change_with_the_buffer_it_came_from(tmp_path: Path) -> None:
     data = Dataset(tmp_path, POINT_ROWS, part_rows=1 << 20)
-    maker = PointRows()
     batches = [batch(9, first=9 * i, seed=i) for i in range(3)]
     for b in batches:
-        data.write(maker.all(b), reused=True)
+        data.write(rows_of(b), reused=True)
     data.close()
     assert plain(read(tmp_path)) == expected_points(batches)
 
 
 def test_a_part_ends_before_its_footer_grows_large(tmp_path: Path) -> None:
     data = Dataset(tmp_path, POINT_ROWS, part_rows=1 << 40, group_rows=1)
-    rows = PointRows().all(batch(2))
+    rows = rows_of(batch(2))
     for _ in range(300):
         data.write(rows, reused=True)
     data.close()
@@ -178,7 +182,7 @@ def test_a_part_ends_before_its_footer_grows_large(tmp_path: Path) -> None:
 
 def test_nothing_has_its_final_name_before_it_is_whole(tmp_path: Path) -> None:
     data = Dataset(tmp_path, POINT_ROWS, part_rows=1 << 20, group_rows=1)
-    data.write(PointRows().all(batch(20)), reused=True)
+    data.write(rows_of(batch(20)), reused=True)
     assert not list(tmp_path.glob("part-*"))
     data.abandon()
     assert not list(tmp_path.iterdir())
