@@ -9,7 +9,7 @@ import pytest
 from schemas.codes import FAULTS, Anomaly, Kind, Match, Protocol, RecordFlag, Transport
 from tests.decode.packets import MS, SECOND, Packet, Talk, mbap, polls, read, refusal, rtu, udp, values
 from tests.decode.reading import Decoded, decode
-from tests.protocols.iec104_apdus import Stations, asdu
+from tests.protocols.dnp3_frames import READ, Line, classes
 
 
 def heard(found: Decoded) -> list[tuple[int, int, int, int]]:
@@ -323,13 +323,12 @@ def test_a_client_on_the_port_of_another_protocol(client_port: int, opened: bool
 
 def test_two_known_ports_of_which_the_higher_serves() -> None:
     """Without a handshake the lower port is taken for the server's, until its bytes say otherwise."""
-    s = Stations(Talk(port=502, server_port=2404))
-    s.tell(asdu(1, 3, (1, b"\1"))).command(45, 5, b"\1")
-    found = decode(s.packets)
-    assert {(r.protocol, r.kind) for r in found.records} == {
-        (Protocol.IEC104, k) for k in (Kind.UNSOLICITED, Kind.REQUEST, Kind.RESPONSE)
-    }
-    assert [r.client_is_src for r in found.records] == [0, 1, 0, 0]
+    line = Line(Talk(port=2404, server_port=20_000)).ask(READ, classes(0)).answer()
+    found = decode(line.packets)
+    assert [(r.protocol, r.kind, r.client_is_src) for r in found.records] == [
+        (Protocol.DNP3, Kind.REQUEST, 1),
+        (Protocol.DNP3, Kind.RESPONSE, 0),
+    ]
 
 
 def test_what_is_not_modbus_on_its_port_is_said_once() -> None:

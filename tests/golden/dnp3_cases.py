@@ -96,10 +96,20 @@ def dnp3_events() -> list[Packet]:
     )  # fmt: skip
     line.confirm()
     line.report(iin=0x80).confirm(UNS)
-    line.report(indexed(32, 3, (1, i32(5) + time48(NOON_MS))) + indexed(2, 3, (1, ON + b"\1\0")))
+    line.report(indexed(32, 3, (1, i32(5) + time48(NOON_MS))) + indexed(2, 3, (1, ON + b"\1\0"))).confirm(UNS)
+    line.report(indexed(4, 1, (2, b"\x41")), control=ALL | UNS)
+    return line.packets
+
+
+@case
+def dnp3_unconfirmed() -> list[Packet]:
+    """An unsolicited message that nobody confirms, a request that nobody answers, an answer that comes too late."""
+    line = Line()
+    line.report(indexed(32, 3, (1, i32(5) + time48(NOON_MS))))
+    line.ask(READ, classes(1))
     line.talk.now += 6 * SECOND
     line.report(indexed(32, 3, (1, i32(5) + time48(NOON_MS)))).confirm(UNS)
-    line.report(indexed(4, 1, (2, b"\x41")), control=ALL | UNS)
+    line.answer(indexed(2, 1, (3, ON)))
     return line.packets
 
 
