@@ -107,7 +107,9 @@ class RecordStage:
 
     def judge(self, batch: Columns, marks: Marks) -> None:
         """Judge records with the marks among them, in the order of the log; from a message or from an archive."""
-        self._totals[_LOST] += sum(mark.count for _, mark in marks if mark.kind is MarkKind.GAP)
+        lost = sum(mark.count for _, mark in marks if mark.kind is MarkKind.GAP)
+        # A forged mark may say anything; the sum stays a number that there is.
+        self._totals[_LOST] = min(int(self._totals[_LOST]) + lost, _MOST)
         loop = self._loop or self._begin(batch, marks)
         self._open, over = still_open(self._open, batch, marks)
         # One shard's end is no end of the input: detectors hear of it when the last one ends.
@@ -179,7 +181,7 @@ class RecordStage:
         self.refused.append(Refused(message, reason, newer))
 
 
-_NO_TIME = np.iinfo(np.int64).min
+_NO_TIME, _MOST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 _TOTALS = ("lost_records", "dead_letters", "parked")
 _LOST, _DEAD, _PARKED = range(len(_TOTALS))
 

@@ -33,23 +33,21 @@ def judged(ours: Ground) -> bool:
     return ours.reached() == ours.ends(ours.records)
 
 
-def odd_commits(kind: str) -> Callable[[Ground], None]:
-    """Work for a while with workers that commit so."""
-
-    def work(ours: Ground) -> None:
-        # Two, so that partitions move while commits are on their way.
-        pair = [ours.workers.start(entry="tests.faults.entry", FIELDTAP_COMMITS=kind) for _ in range(2)]
-        for _ in range(8):
-            ours.blocks(1)
-            ours.flush()
-            until("a block is judged", lambda: judged(ours))
-        pair[0].kill()
-        ours.blocks(2)
+def odd_commits(ours: Ground) -> None:
+    """Work for a while with workers of which one delays its commits, one repeats old ones, and one is refused."""
+    kinds = ("delayed", "repeated", "refused")
+    team = [ours.workers.start(entry="tests.faults.entry", FIELDTAP_COMMITS=kind) for kind in kinds]
+    until("all partitions are given out", ours.assigned)
+    for _ in range(6):
+        ours.blocks(1)
         ours.flush()
-        until("the other takes over", lambda: judged(ours))
-        assert ours.leave(pair[1:]) == [0]
-
-    return work
+        until("a block is judged", lambda: judged(ours))
+    # Partitions move while commits are on their way.
+    team[1].kill()
+    ours.blocks(1)
+    ours.flush()
+    until("the others take over", lambda: judged(ours))
+    assert ours.leave([team[0], team[2]]) == [0, 0]
 
 
 def forgotten(ours: Ground) -> None:
@@ -100,20 +98,21 @@ def topic_deleted(ours: Ground) -> None:
 
 
 MISFORTUNES: dict[str, Callable[[Ground], None]] = {
-    "delayed": odd_commits("delayed"),
-    "repeated": odd_commits("repeated"),
-    "refused": odd_commits("refused"),
+    "delayed, repeated, refused": odd_commits,
     "set to the start": wrong("start"),
     "set beyond the end": wrong("end"),
     "forgotten": forgotten,
-    "topic deleted": topic_deleted,
+    "deleted with their topic": topic_deleted,
 }
+COUNTED = 7
+"""The first is three of them."""
 
 
 def test_offsets(ground: MakeGround) -> None:
     times = dose("OFFSETS", 1)
     ours = ground(seed(19))
     rng, began = random.Random(ours.seed), time.monotonic()
+    ours.blocks(1)
     for _ in range(times):
         for name in rng.sample(sorted(MISFORTUNES), len(MISFORTUNES)):
             MISFORTUNES[name](ours)
@@ -126,4 +125,4 @@ def test_offsets(ground: MakeGround) -> None:
     ours.finish()
     ours.wait()
     assert ours.leave([one]) == [0]
-    hold(verdict(ours, "offsets delayed, repeated, refused, wrong, lost", times * len(MISFORTUNES), began))
+    hold(verdict(ours, "offsets delayed, repeated, refused, wrong, lost", times * COUNTED, began))

@@ -28,7 +28,7 @@ def go_without(ours: Ground, times: int, take_away: Callable[[], object], give_b
     team = [ours.workers.start() for _ in range(2)]
     replaced = 0
     for _ in range(times):
-        until("all partitions are given out", ours.assigned)
+        until("both have partitions", lambda: len(ours.members()) == len(team) and ours.assigned())
         ours.blocks(2)
         ours.flush()
         ends = ours.ends(ours.records)
