@@ -183,6 +183,7 @@ class Sender:
         """Send with one producer until stopped, or until it is of no more use (`_again` says why)."""
         producer = self._client()
         while not (found := partitions_of(producer, self._topic)):
+            producer.poll(0)  # what went wrong is heard only so
             if self._stopping.is_set():
                 return
         if found != self._partitions:

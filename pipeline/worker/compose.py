@@ -64,13 +64,21 @@ def describe(bootstrap: str, config: Config, name: str) -> TopicInfo:
     topic = config.kafka.topic(name)
     client = config.kafka.client(bootstrap, "admin")
     client.setdefault("log_level", 0)  # what goes wrong comes as an error
-    admin = connect(AdminClient, client)
+    heard: list[str] = []
+
+    def make(given: ClientSettings) -> AdminClient:
+        listening: dict[str, Any] = {**given, "error_cb": lambda error: heard.append(error.str())}
+        return AdminClient(listening)
+
+    admin = connect(make, client)
     try:
         found = admin.describe_topics(TopicCollection([topic]), request_timeout=names.ANSWER_S)[topic].result()
     except KafkaException as error:
         said = error.args[0]
         missing = said.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
-        hint = "; `fieldtap topics apply` makes the topics" if missing else ""
+        admin.poll(0)
+        why = f" ({heard[0]})" if heard else ""
+        hint = "; `fieldtap topics apply` makes the topics" if missing else why
         raise TransportError(f"kafka at {bootstrap}: {topic}: {said.str()}{hint}") from None
     uuid = found.topic_id
     high, low = (n & 0xFFFFFFFFFFFFFFFF for n in (uuid.get_most_significant_bits(), uuid.get_least_significant_bits()))
