@@ -127,6 +127,7 @@ def forget_flows(memory: Memory) -> int:
     w[c.C_OLDEST : c.C_LATE_NEWEST + 1] = -1
     for column in (c.C_FREE_PENDING, c.C_FREE_CHUNK, c.C_FREE_HELD, c.C_FLOWS, c.C_HOLE_HEAD, c.C_HOLE_TAIL):
         w[column] = 0
+    memory.said[:, 1] = 0
     w[c.C_FRESH] = w[c.C_HAND] = 0
     w[c.C_FREE_CHUNK_COUNT] = len(memory.links)
     w[n.N_UNJOINED] += memory.joins[:, c.T_LENGTH].sum()

@@ -10,7 +10,7 @@ import pytest
 from pipeline.decode import copies
 from pipeline.decode.decoder import DecodeSettings
 from schemas.codes import Anomaly, Kind, Match
-from tests.decode.packets import ACK, SYN, Packet, Talk, ether, ip4, polls, read, tcp, values
+from tests.decode.packets import ACK, SECOND, SYN, Packet, Talk, ether, ip4, polls, read, tcp, values
 from tests.decode.reading import Decoded, blocks, decode, feed
 
 DIFFERS = Anomaly.OVERLAP_DIFFERS
@@ -195,3 +195,16 @@ def test_many_streams_at_once(flows: int, most: int) -> None:
             [float(n)] for n in range(flows, flows + 200)
         ]
         assert len(found.records) == flows + 200
+
+
+def test_an_epoch_in_the_middle_of_a_block_leaves_nothing_to_read_in_the_next() -> None:
+    """What was said before time ran back is forgotten; what is said after it outlives its block as ever."""
+    talk = polls(2)
+    first = polls(1, Talk(now=talk.now - 3600 * SECOND))
+    again = first.segment(1, values(1, 1, 1001), seq=first.seq[1] - len(values(1, 1, 1001)))
+    first.put(again)
+    before = len(talk.packets) + len(first.packets) - 1
+    found = feed(blocks([*talk.packets, *first.packets], [before]))
+    assert found.health["stream", "seen", "epochs"] == 1
+    assert found.health["stream", "skipped", "copy or retransmission"] == 1
+    assert not any(r.anomaly & DIFFERS for r in found.records)

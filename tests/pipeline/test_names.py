@@ -53,7 +53,7 @@ def test_functions_carry_their_number(func: int, subfunc: int, text: str) -> Non
     assert names.function_text(Protocol.MODBUS, func, subfunc) == text
 
 
-@pytest.mark.parametrize("protocol", [Protocol.UNKNOWN, Protocol.DNP3, 250])
+@pytest.mark.parametrize("protocol", [Protocol.UNKNOWN, Protocol.OPCUA, 250])
 def test_a_protocol_without_tables_still_names_its_numbers(protocol: int) -> None:
     assert names.function_text(protocol, 6) == "function 6"
     assert names.status_text(protocol, 4) == "status 4"
