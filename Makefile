@@ -11,7 +11,13 @@ POISON ?= 10000000
 KILLS ?= 500
 SEEDS ?= 100000
 
-.PHONY: help setup run test lint fuzz faults-poison faults-shard faults-sim bench docs agreement kafka-up kafka-down constraints clean
+# Doses of `make faults`; the tests take the small ones that stand in tests/faults.
+FAULTS = FIELDTAP_FAULT_RESULTS=benchmarks/results/reliability.jsonl FIELDTAP_KILLS=$(KILLS) FIELDTAP_RECORDS=50000000 \
+    FIELDTAP_PROBE_EVERY=64 FIELDTAP_JOINS=500 FIELDTAP_SLEEPS=100 FIELDTAP_OFFSETS=20 FIELDTAP_SHARED=50 \
+    FIELDTAP_SHARED_S=60 FIELDTAP_BROKER_KILLS=60 FIELDTAP_FULL=50 FIELDTAP_AWAY=20 FIELDTAP_POISON=20000 \
+    FIELDTAP_TERMS=50 $(BIN)/python -m pytest -s
+
+.PHONY: help setup run test lint fuzz faults faults-poison faults-shard faults-sim bench docs agreement kafka-up kafka-down constraints clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -45,6 +51,14 @@ lint: setup
 
 fuzz: setup      ## two million mutated packets with bounds checks on (the tests run 200,000)
 	$(BIN)/python tests/fuzz/campaign.py --inputs 2000000 --seed $(SEED)
+
+faults: setup    ## large doses of tests/faults, some hours: benchmarks/results/reliability.md; one: make faults-kills
+	$(FAULTS) tests/faults
+	$(BIN)/python -m tests.faults.table
+
+faults-%: setup
+	$(FAULTS) tests/faults/test_$*.py
+	$(BIN)/python -m tests.faults.table
 
 faults-poison: setup ## ten million poisoned messages through decode and all detectors (the tests run 20,000)
 	$(BIN)/python -X faulthandler -W error tests/transport/poison.py --inputs $(POISON) --seed $(SEED)

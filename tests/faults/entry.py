@@ -36,6 +36,7 @@ BEFORE_POLL = "before a poll"
 AFTER_REJOIN = "after a poll that re-joined"
 BEFORE_CREATE = "before the create"
 BEFORE_PUBLISH = "between create and publish"
+BEFORE_SEND = "between publish and send"
 AFTER_COMPACTION = "after compaction"
 LABELS = (BEFORE_POLL, AFTER_REJOIN, BEFORE_CREATE, BEFORE_PUBLISH, AFTER_COMPACTION)
 
@@ -110,8 +111,8 @@ def hold(holds: Holds, records_id: str) -> None:
     @around(Owner, "step")
     def step(method: Callable[..., Any], one: Owner) -> Step:
         done: Step = method(one)
-        if done is Step.CREATE and one.chain.place.topic_id == records_id:
-            holds.at(BEFORE_PUBLISH, AFTER_COMPACTION)
+        if one.chain.place.topic_id == records_id:
+            holds.at(*{Step.CREATE: (BEFORE_PUBLISH, AFTER_COMPACTION), Step.PUBLISH: (BEFORE_SEND,)}.get(done, ()))
         return done
 
 

@@ -1,39 +1,76 @@
-"""Workers killed with -9 at any moment, while shards go on sending."""
+"""Workers killed with -9 at any moment, and between the steps of an epoch, while shards go on sending."""
 
 from __future__ import annotations
 
 import random
 import time
+from functools import partial
+from itertools import cycle
 
 from tests.faults.conftest import MakeGround
+from tests.faults.entry import BEFORE_CREATE, BEFORE_PUBLISH, BEFORE_SEND
 from tests.faults.feed import BLOCK, SHARDS
+from tests.faults.ground import Ground
+from tests.faults.processes import Process, until
 from tests.faults.verdict import dose, hold, seed, verdict
+
+STEPS = (BEFORE_CREATE, BEFORE_PUBLISH, BEFORE_SEND)
+AIMED_EVERY = 4
+
+
+class Aim:
+    """Workers that stop themselves between two steps, so that the kill finds them there."""
+
+    def __init__(self, ours: Ground) -> None:
+        self._ours = ours
+        self._steps = cycle(STEPS)
+
+    def start(self) -> Process:
+        """The next one."""
+        ours = self._ours
+        own = {"FIELDTAP_HOLD_AT": next(self._steps), "FIELDTAP_HOLDS": str(ours.folder / "stopped")}
+        return ours.workers.start(entry="tests.faults.entry", FIELDTAP_RECORDS_ID=ours.records.id, **own)
 
 
 def test_kills_under_load(ground: MakeGround) -> None:
     kills, records = dose("KILLS", 20), dose("RECORDS", 2_000_000)
-    ours = ground(seed(11))
-    rng, began = random.Random(ours.seed), time.monotonic()
-    team = [ours.workers.start() for _ in range(3)]
-    blocks = -(-records // (BLOCK * len(SHARDS)))
+    ours = ground(seed(11), probe_every=dose("PROBE_EVERY", 16))
+    rng, aim, began = random.Random(ours.seed), Aim(ours), time.monotonic()
+    team, aimed = [ours.workers.start() for _ in range(2)], aim.start()
+    blocks, at_steps = -(-records // (BLOCK * len(SHARDS))), 0
+
+    def feed(due: int) -> None:
+        """Send a block, unless as much is sent as is due: the feed keeps step with the kills."""
+        ours.workers.check()
+        if ours.feed.blocks < due:
+            ours.blocks(1)
+        else:
+            ours.flush()
+            time.sleep(0.02)
+
+    def stops(process: Process) -> bool:
+        # One more block each time: without records no epoch would come, and it would never stop.
+        feed(ours.feed.blocks + 1)
+        return process.stopped
+
     for kill in range(kills):
-        # The feed keeps step with the kills, so that there is always something under way.
         due = blocks * (kill + 1) // kills
         moment = time.monotonic() + rng.uniform(0.1, 4.0)
         while time.monotonic() < moment:
-            if ours.feed.blocks < due:
-                ours.blocks(1)
-            else:
-                ours.flush()
-                time.sleep(0.02)
-        ours.workers.check()
-        victim = rng.randrange(len(team))
-        team[victim].kill()
-        team[victim] = ours.workers.start()
-    ours.blocks(blocks - ours.feed.blocks)
+            feed(due)
+        if kill % AIMED_EVERY == AIMED_EVERY - 1:
+            until("it stops between two steps", partial(stops, aimed))
+            aimed.kill()
+            aimed, at_steps = aim.start(), at_steps + 1
+        else:
+            victim = rng.randrange(len(team))
+            team[victim].kill()
+            team[victim] = ours.workers.start()
+    aimed.kill()
+    ours.blocks(max(0, blocks - ours.feed.blocks))
     ours.finish()
     ours.wait()
     codes = ours.leave()
-    made = verdict(ours, "worker killed with -9", kills, began, epochs=ours.epochs())
+    made = verdict(ours, "worker killed with -9", kills, began, between_steps=at_steps, epochs=ours.epochs())
     assert codes == [0] * len(team)
     hold(made)
