@@ -6,17 +6,26 @@ import re
 import shlex
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterator
+from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 
 import click
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 from docs import generate
 from pipeline.cli.app import app
+from pipeline.config import SECTIONS, load
+from pipeline.ledger import Epoch, Extent, Place, Publisher, encode
 from pipeline.site import Site
+from pipeline.store import open_store
+from schemas.alert import ALERT
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
@@ -26,9 +35,11 @@ PAGES = [
     "CHANGELOG.md",
     "docs/schema.md",
     "docs/ledger.md",
+    "docs/operations.md",
     "docs/shard.md",
     "infra/README.md",
 ]
+KAFKA = ("pipeline.transport.settings", "KafkaSettings")
 GENERATED = "run python -m docs.generate"
 
 
@@ -76,7 +87,17 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         done = CliRunner().invoke(app, [str(word) for word in words])
         assert done.exit_code == 0, done.output
+    ledger_of(folder / "ledger", pq.read_table(out / "findings/alerts").select(ALERT.names))
     return folder
+
+
+def ledger_of(folder: Path, rows: pa.Table) -> None:
+    """A ledger of one epoch, as a worker leaves it."""
+    place = Place("live", "0" * 32, 0)
+    epoch = Epoch(encode(place, Extent(0, 1, True), {}, findings=rows.cast(ALERT)), place, 0)
+    store = open_store(str(folder))
+    store.create(place.origin, b"")
+    Publisher(store).publish(epoch)
 
 
 def test_the_python_of_the_readme_runs(
@@ -111,10 +132,14 @@ def test_the_readme_names_what_comes_out(results: Path) -> None:
 
 def commands(page: str) -> Iterator[list[str]]:
     for block in blocks(page, "sh"):
-        yield from (shlex.split(line)[1:] for line in block.splitlines() if line.startswith("fieldtap "))
+        lines = block.replace("\\\n", " ").splitlines()
+        yield from (shlex.split(line)[1:] for line in lines if line.startswith("fieldtap "))
 
 
-@pytest.mark.parametrize("words", list(commands("README.md")), ids=" ".join)
+SHOWN = [words for page in PAGES for words in commands(page)]
+
+
+@pytest.mark.parametrize("words", SHOWN, ids=" ".join)
 def test_every_command_shown_is_understood(words: list[str]) -> None:
     command: click.Command = app
     while isinstance(command, click.Group):
@@ -144,6 +169,23 @@ def test_the_site_file_shown_is_read(tmp_path: Path) -> None:
     site = Site.load(path)
     assert [d.name for d in site.devices] == ["PLC-3 distribution"]
     assert site.maintenance
+
+
+# --- settings of a deployment
+
+OPERATED = {**{name: SECTIONS[name] for name in ("worker", "panes", "shard", "spool")}, "kafka": KAFKA}
+
+
+@pytest.mark.parametrize("name", OPERATED)
+def test_operations_names_every_setting_with_its_default(name: str) -> None:
+    module, cls = OPERATED[name]
+    table = section("docs/operations.md", "Settings").split(f"\n`[{name}]`\n")[1].split("\n`[")[0]
+    told = dict(re.findall(r"^\| `(\w+)` \| `?(.*?)`? \|", table, re.M))
+    known = {f.name: getattr(load(None), name) for f in fields(getattr(import_module(module), cls))}
+    assert set(told) == set(known) - {"common"}
+    for key, settings in known.items():
+        if key in told:
+            assert tomllib.loads(f"x = {told[key]}")["x"] == getattr(settings, key), key
 
 
 # --- what it names
