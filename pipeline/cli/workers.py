@@ -11,6 +11,8 @@ from pipeline.cli.interrupt import Interrupt
 from pipeline.cli.screen import Screen
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pipeline.config import Config
     from pipeline.setup import Setup
     from pipeline.worker.compose import Detection, Keeping, WorkReport
@@ -92,8 +94,11 @@ def _work(bootstrap: str, store: str, setup: Setup, kind: type[Detection] | type
 
 def _tell(screen: Screen, report: WorkReport) -> None:
     for topic, counters in report.stages.items():
-        screen.say(f"{topic}: " + ", ".join(f"{name} {n:,}" for name, n in counters.items() if n))
-    counts = [f"{name} {n:,}" for name, n in report.counts.items() if n]
-    screen.say("worker: " + (", ".join(counts) or "nothing came"))
+        screen.say(f"{topic}: {_counted(counters)}")
+    screen.say(f"worker: {_counted(report.counts)}")
     for line in report.stopped:
         screen.note(f"fieldtap: stopped: {line}")
+
+
+def _counted(counters: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {n:,}" for name, n in counters.items() if n) or "nothing came"
