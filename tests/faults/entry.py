@@ -63,7 +63,8 @@ class Holds:
                 self._labels.popleft()
             with open(self._file, "a") as out:
                 out.write(f"{due}\n")
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # To this thread: sent to the process, it may run on until another thread has taken the signal.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
 
 def around(kind: type, name: str) -> Callable[[Callable[..., Any]], None]:

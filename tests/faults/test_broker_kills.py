@@ -31,6 +31,7 @@ def test_leaders_killed(ground: MakeGround, trio: Cluster) -> None:
     ours = ground(seed(17), trio.bootstrap, replication=3)
     rng, began, slowest = random.Random(ours.seed), time.monotonic(), 0.0
     team = [ours.workers.start() for _ in range(2)]
+    until("both have partitions", lambda: len(ours.members()) == len(team) and ours.assigned())
     for _ in range(kills):
         until("every copy is up to date", lambda: in_sync(ours))
         ours.blocks(5)

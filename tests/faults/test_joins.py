@@ -21,7 +21,7 @@ def test_join_and_leave(ground: MakeGround, protocol: str) -> None:
     rng, began = random.Random(ours.seed), time.monotonic()
     team, left = [ours.workers.start() for _ in range(2)], []
     for _ in range(times):
-        moment = time.monotonic() + rng.uniform(0.1, 2.5)
+        moment = time.monotonic() + rng.uniform(0.1, 1.6)
         while time.monotonic() < moment:
             ours.workers.check()
             ours.blocks(1)

@@ -55,7 +55,7 @@ def test_kills_under_load(ground: MakeGround) -> None:
 
     for kill in range(kills):
         due = blocks * (kill + 1) // kills
-        moment = time.monotonic() + rng.uniform(0.1, 4.0)
+        moment = time.monotonic() + rng.uniform(0.1, 3.0)
         while time.monotonic() < moment:
             feed(due)
         if kill % AIMED_EVERY == AIMED_EVERY - 1:

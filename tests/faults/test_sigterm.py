@@ -41,7 +41,7 @@ def sent_until(ours: Ground) -> dict[tuple[int, int], int]:
 
 
 def test_sigterm(ground: MakeGround) -> None:
-    times = dose("TERMS", 3)
+    times = dose("TERMS", 2)
     # An epoch would last for minutes: what is judged when the workers leave, they made true on leaving.
     ours = ground(seed(20), epoch_s=120.0, revoke_s=REVOKE_S)
     rng, began = random.Random(ours.seed), time.monotonic()
@@ -49,7 +49,7 @@ def test_sigterm(ground: MakeGround) -> None:
     for _ in range(times):
         team = [ours.workers.start() for _ in range(2)]
         until("all partitions are given out", ours.assigned)
-        moment = time.monotonic() + rng.uniform(2.0, 3.0)
+        moment = time.monotonic() + rng.uniform(1.0, 2.0)
         while time.monotonic() < moment:
             ours.blocks(1)
             ours.flush()

@@ -15,7 +15,7 @@ from tests.faults.ground import RUN, Ground
 from tests.faults.processes import Process, until
 from tests.faults.verdict import dose, hold, seed, verdict
 
-SLEEPERS = 3
+SLEEPERS = 5
 DAY_S = 86_400
 
 
@@ -38,15 +38,15 @@ class Sleeper:
         except FileNotFoundError:
             return []
 
-    def wake_if_passed(self) -> bool:
+    def wake_if_passed(self) -> None:
         """Wake it when it sleeps and others have gone past all that there was when it fell asleep."""
         if not self.process.stopped:
             self.missed = []
-            return False
+            return
         if not self.missed:
             self.missed = self.ground.ends(self.ground.records)
         if any(now < then for now, then in zip(self.ground.reached(), self.missed, strict=True)):
-            return False
+            return
         if self.labels[-1] == AFTER_COMPACTION:
             pass_a_day(self.ground)
             self.merged += compact(self.ground.store, RUN).merged
@@ -54,7 +54,6 @@ class Sleeper:
         self.process.signal(signal.SIGCONT)
         until("it goes on", lambda: not self.process.stopped or len(self.labels) > stops)
         self.missed = []
-        return True
 
 
 def pass_a_day(ground: Ground) -> None:
@@ -69,24 +68,24 @@ def pass_a_day(ground: Ground) -> None:
 
 def test_sleepers(ground: MakeGround) -> None:
     each = dose("SLEEPS", 5)
-    ours = ground(seed(12))
+    ours = ground(seed(12), partitions=SLEEPERS + 1)
     began = time.monotonic()
     labels = list(islice(cycle(LABELS), each * len(LABELS)))
     sleepers = []
     for n in range(SLEEPERS):
         log = str(ours.folder / f"sleeps{n}")
-        own = {"FIELDTAP_HOLD_AT": ",".join(labels[n::SLEEPERS]), "FIELDTAP_HOLDS": log}
+        own = {"FIELDTAP_HOLD_AT": ",".join(labels[n * each : (n + 1) * each]), "FIELDTAP_HOLDS": log}
         process = ours.workers.start(entry="tests.faults.entry", FIELDTAP_RECORDS_ID=ours.records.id, **own)
         sleepers.append(Sleeper(process, ours, log))
     ours.workers.start()
     wanted = len(labels) + labels.count(AFTER_REJOIN)
-    woken = 0
-    end = time.monotonic() + 60 + 20 * wanted
-    while woken < wanted:
-        assert time.monotonic() < end, f"{[s.labels for s in sleepers]}: {woken} of {wanted}"
+    end = time.monotonic() + 60 + 10 * wanted
+    while sum(len(s.labels) for s in sleepers) < wanted or any(s.process.stopped for s in sleepers):
+        assert time.monotonic() < end, f"they slept only at {[s.labels for s in sleepers]}"
         ours.workers.check()
         ours.blocks(1)
-        woken += sum(sleeper.wake_if_passed() for sleeper in sleepers)
+        for sleeper in sleepers:
+            sleeper.wake_if_passed()
         time.sleep(0.1)
     ours.finish()
     ours.wait()
