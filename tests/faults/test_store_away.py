@@ -18,7 +18,7 @@ from tests.faults.ground import Ground
 from tests.faults.processes import until
 from tests.faults.verdict import dose, hold, seed, verdict
 
-POLL_MS = 4_000
+POLL_MS = 10_000
 """A worker that does not poll for so long is put out of the group."""
 SMALL = "48m"
 
