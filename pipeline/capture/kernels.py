@@ -18,7 +18,7 @@ from typing import TypeAlias
 import numpy as np
 
 from detectors.columns import I64, U8
-from detectors.jit import is_checked, kernel, unaligned_load
+from detectors.jit import kernel
 
 MAX_CAPTURED = 262_144
 """Largest captured length believed, in bytes: the largest snapshot length that capture tools write."""
@@ -99,28 +99,13 @@ def u16(data: U8, at: Word, big: Word) -> Word:
 
 
 @kernel(inline=True)
-def _u32_by_bytes(data: U8, at: Word, big: Word) -> Word:
+def u32(data: U8, at: Word, big: Word) -> Word:
+    """The 32-bit unsigned integer at `at`, as int64; the caller has checked that it is there."""
     first, second = np.int64(data[at]), np.int64(data[at + 1])
     third, fourth = np.int64(data[at + 2]), np.int64(data[at + 3])
     if big:
         return (first << 24) | (second << 16) | (third << 8) | fourth
     return first | (second << 8) | (third << 16) | (fourth << 24)
-
-
-@kernel(inline=True)
-def _u32_at_once(data: U8, at: Word, big: Word) -> Word:
-    return _be32(data, int(at)) if big else _le32(data, int(at))
-
-
-if is_checked():
-    u32 = _u32_by_bytes
-else:
-    _le32, _be32 = unaligned_load(32, big_endian=False), unaligned_load(32, big_endian=True)
-    u32 = _u32_at_once
-"""u32(data, at, big): the 32-bit unsigned integer at `at`, as int64; the caller has checked that it is there.
-
-Where each record lies hangs on a number in the one before: reading it at once shortens that chain.
-"""
 
 
 @kernel()

@@ -77,15 +77,14 @@ class Table:
 
 
 def uncompiled() -> types.ModuleType:
-    """The kernels as plain Python, calls among themselves included, with the loads of a run that checks bounds."""
+    """The kernels as plain Python, calls among themselves included."""
     module = types.ModuleType("kernels_uncompiled")
-    real = detectors.jit.kernel, detectors.jit.is_checked
+    real = detectors.jit.kernel
     detectors.jit.kernel = lambda *_, **__: lambda function: function  # type: ignore[assignment]
-    detectors.jit.is_checked = lambda: True
     try:
         exec(compile(Path(kernels.__file__).read_text(), kernels.__file__, "exec"), module.__dict__)
     finally:
-        detectors.jit.kernel, detectors.jit.is_checked = real
+        detectors.jit.kernel = real
     return module
 
 
