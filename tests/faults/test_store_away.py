@@ -63,7 +63,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_disk_full(ground: MakeGround, small_disk: Path) -> None:
     times = dose("FULL", 2)
-    ours = ground(seed(14), address=str(small_disk / "store"), consumer={"max.poll.interval.ms": POLL_MS})
+    ours = ground(seed(14), address=str(small_disk / "store"), consumer={"max.poll.interval.ms": POLL_MS}, revoke_s=2.0)
     filler, began = small_disk / "filler", time.monotonic()
 
     def fill() -> None:
@@ -83,7 +83,7 @@ def test_disk_full(ground: MakeGround, small_disk: Path) -> None:
 
 def test_folder_away(ground: MakeGround) -> None:
     times = dose("AWAY", 1)
-    ours = ground(seed(15), consumer={"max.poll.interval.ms": POLL_MS})
+    ours = ground(seed(15), consumer={"max.poll.interval.ms": POLL_MS}, revoke_s=2.0)
     store, elsewhere, began = Path(ours.url), ours.folder / "elsewhere", time.monotonic()
     replaced = go_without(ours, times, lambda: store.rename(elsewhere), lambda: elsewhere.rename(store))
     made = verdict(ours, "folder of the store away", times, began, members_replaced=replaced)
@@ -119,7 +119,9 @@ def object_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[b
 
 def test_objects_away(ground: MakeGround, object_store: subprocess.Popen[bytes]) -> None:
     times = dose("AWAY", 1)
-    ours = ground(seed(16), address="s3://ledger/here", consumer={"max.poll.interval.ms": POLL_MS}, epoch_s=0.6)
+    ours = ground(
+        seed(16), address="s3://ledger/here", consumer={"max.poll.interval.ms": POLL_MS}, revoke_s=2.0, epoch_s=0.6
+    )
     began = time.monotonic()
     stop, go_on = signal.SIGSTOP, signal.SIGCONT
     replaced = go_without(ours, times, lambda: object_store.send_signal(stop), lambda: object_store.send_signal(go_on))
