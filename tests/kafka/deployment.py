@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,6 +75,10 @@ class Site:
         made = admin.create_topics([NewTopic(prefix + n, counts.get(n, 1), replication_factor=1) for n in names])
         for future in made.values():
             future.result(timeout=60)
+        deadline = time.monotonic() + 60
+        while not {prefix + n for n in names} <= admin.list_topics(timeout=10).topics.keys():
+            assert time.monotonic() < deadline, "the broker does not tell of topics that it made"
+            time.sleep(0.05)
 
     def shards(self, inputs: Sequence[Sequence[Path]]) -> None:
         """A shard for each of `inputs`, all at once, until all is in Kafka."""
