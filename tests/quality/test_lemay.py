@@ -75,8 +75,10 @@ def test_a_forged_command_is_told_with_its_outcome(baseline: Baseline, tmp_path:
     capture = cut(FORGED, tmp_path / "rest.pcap", CLEAN_PACKETS + 1, 1 << 30)
     attack = attack_packets(FORGED)
     told, others = split(judged(capture, baseline, tmp_path / "out"), attack, CLEAN_PACKETS)
-    assert set(told) == {"peer.new_client", "peer.new_pair", "function.unseen"}
-    assert {row["severity_id"] for row in told.values()} == {Severity.HIGH}
+    assert set(told) == {"peer.new_client", "peer.new_pair", "function.unseen", "role.device_asks"}
+    # The one who forges is a controller that only ever answered: it asks, and it writes.
+    assert told["role.device_asks"]["severity_id"] == Severity.CRITICAL
+    assert {row["severity_id"] for uid, row in told.items() if uid != "role.device_asks"} == {Severity.HIGH}
     line = told["function.unseen"]["finding_info_desc"]
     assert line.startswith("192.168.1.101 uses write single coil (5) (write) on 192.168.1.102")
     assert line.endswith("accepted")
@@ -84,12 +86,18 @@ def test_a_forged_command_is_told_with_its_outcome(baseline: Baseline, tmp_path:
     assert {row["severity_id"] for row in others} <= {Severity.LOW}
 
 
-def test_a_reconnaissance_is_one_line_that_counts_every_message(baseline: Baseline, tmp_path: Path) -> None:
+def test_a_reconnaissance_is_one_line_for_the_client_and_one_for_the_device_that_turned(
+    baseline: Baseline, tmp_path: Path
+) -> None:
     attack = attack_packets(RECONNAISSANCE)
     rows = judged(FOLDER / f"{RECONNAISSANCE}.pcap", baseline, tmp_path / "out")
     told, others = split(rows, attack)
-    assert set(told) == {"peer.new_client", "peer.new_pair", "function.unseen"}
-    assert [row["analytic_uid"] for row in told.values() if not row["parent_uid"]] == ["peer.new_client"]
+    assert set(told) == {"peer.new_client", "peer.new_pair", "function.unseen", "role.device_asks"}
+    # What is found across devices stands beside what is found on each: neither can be the other's parent.
+    assert {row["analytic_uid"] for row in told.values() if not row["parent_uid"]} == {
+        "peer.new_client",
+        "role.device_asks",
+    }
     packets = pl.read_parquet(tmp_path / "out" / "records" / "*.parquet")["packet"]
     assert told["function.unseen"]["count"] == sum(packet in attack for packet in packets) > 6000
     assert len(others) <= FALSE_LINES[RECONNAISSANCE]
