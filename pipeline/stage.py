@@ -115,10 +115,9 @@ class RecordStage:
         # One shard's end is no end of the input: detectors hear of it when the last one ends.
         heard = tuple((at, mark) for at, mark in marks if mark.kind is not MarkKind.END)
         loop.on_stretch(batch, heard)
-        self._panes += self._collector.on_stretch(batch, heard)
+        self._panes += self._collector.on_stretch(batch, marks)
         if over:
             loop.finish()
-            self._panes += self._collector.finish()
         self._take(loop)
         if self._probe_every and len(batch):
             self._found.append(self._probe.rows(batch))

@@ -192,7 +192,8 @@ class Cluster:
         self.data.mkdir(parents=True, exist_ok=True)
         if tls:
             Security.create(self.data / "tls")
-        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode()[:22]
+        # One that begins with a dash would be taken for an option by Kafka's own tool.
+        cluster_id = "F" + urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
         self._keep(Layout(cluster_id=cluster_id, ports=tuple(ports), tls=tls))
 
     def _keep(self, layout: Layout) -> None:

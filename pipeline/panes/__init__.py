@@ -3,7 +3,8 @@
 The pane that is open follows from the TIME marks alone: it is the one in which the furthest mark lies, and it closes
 at the first mark at or past its end.  So the same rows leave whatever the batching, and however the device buckets are
 spread over partitions, each of which has all marks of the stream.  A record that comes late is counted in the open
-pane.  Where a capture point's marks run back, everything open leaves, and another era begins.
+pane.  Where a capture point's marks run back, and where its input ends, everything open leaves, and another era begins:
+partitions that have the marks of several capture points in different orders still agree on how many eras there were.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ __all__ = ["NO_PANE", "Closed", "Collector", "Reached", "Rows", "rows_of"]
 
 
 _FIRST_ROWS = 256
+_TELLING = frozenset({MarkKind.START, MarkKind.TIME, MarkKind.END})
 _KEY = ("device", "client_hi", "client_lo", "scope")
 
 
@@ -55,6 +57,7 @@ class Collector:
         self._era = 0
         self._pane = NO_PANE
         self._start = NO_PANE if start_ns is None else start_ns
+        self._latest = self._start
         self._marked: dict[int, int] = {}
 
     @property
@@ -67,9 +70,7 @@ class Collector:
         wire = None
         left, start = [], 0
         for at, mark in marks:
-            if mark.kind is MarkKind.START and self._start == NO_PANE:
-                self._start = mark.ts_ns
-            if mark.kind is not MarkKind.TIME:
+            if mark.kind not in _TELLING:
                 continue
             place = self._after(mark)
             if place == (self._era, self._pane):
@@ -89,7 +90,6 @@ class Collector:
         """The end of bounded input: everything open leaves; what may follow nevertheless is another era."""
         left = self._leave()
         self._era, self._pane = self._era + 1, NO_PANE
-        self._marked.clear()
         return [left] if len(left) else []
 
     def sends(self, left: Sequence[Closed]) -> pa.Table:
@@ -105,7 +105,7 @@ class Collector:
         state: State = {name: np.ascontiguousarray(held[name][order]) for name in kernels.OPEN.names or ()}
         refused = self._table.refused[buckets]
         state["refused"] = np.column_stack([buckets, refused])[refused > 0].astype(np.int64)
-        state["clock"] = np.array([self._era, self._pane, self._start], np.int64)
+        state["clock"] = np.array([self._era, self._pane, self._start, self._latest], np.int64)
         state["marked"] = np.array(sorted(self._marked.items()), np.int64).reshape(-1, 2)
         return state
 
@@ -119,7 +119,7 @@ class Collector:
         self._table.held[:] += np.bincount(buckets_of(state["device"]), minlength=BUCKETS)
         self._table.refused[state["refused"][:, 0]] = state["refused"][:, 1]
         kernels.index(self._table)
-        self._era, self._pane, self._start = (int(x) for x in state["clock"])
+        self._era, self._pane, self._start, self._latest = (int(x) for x in state["clock"])
         self._marked = {int(shard): int(ts) for shard, ts in state["marked"]}
 
     def counters(self) -> dict[str, int]:
@@ -132,11 +132,17 @@ class Collector:
         }
 
     def _after(self, mark: Mark) -> tuple[int, int]:
-        """Era and open pane after a TIME mark."""
-        last = self._marked.get(mark.shard)
-        self._marked[mark.shard] = mark.ts_ns
+        """Era and open pane after a mark."""
+        if mark.kind is MarkKind.END:
+            self._marked.pop(mark.shard, None)
+            return self._era + 1, NO_PANE
+        self._latest = mark.ts_ns
         if self._start == NO_PANE:
             self._start = mark.ts_ns
+        if mark.kind is MarkKind.START:
+            return self._era, self._pane
+        last = self._marked.get(mark.shard)
+        self._marked[mark.shard] = mark.ts_ns
         pane = mark.ts_ns // PANE_NS * PANE_NS
         if last is not None and mark.ts_ns <= last:
             return self._era + 1, pane
@@ -170,7 +176,7 @@ class Collector:
         left = table.rows[:used].copy()
         pane = self._pane
         if pane == NO_PANE and used:
-            pane = int(left["ts"].min()) if self._start == NO_PANE else self._start
+            pane = int(left["ts"].min()) if self._latest == NO_PANE else self._latest
             pane = pane // PANE_NS * PANE_NS
         left["era"], left["pane"] = self._era, pane
         if len(table.rows) > _FIRST_ROWS and 8 * used < len(table.rows):

@@ -29,7 +29,7 @@ class Reached(NamedTuple):
     """How far a source has come: every row of an earlier (era, pane) has left it.
 
     Attributes:
-        era: how often time has run back.
+        era: how often time has run back, or a capture point's input has ended.
         pane_ns: start of its open pane, NO_PANE before the first TIME mark of the era.
         start_ns: where its record time began, NO_PANE before that.
     """

@@ -1,9 +1,10 @@
 """The second stage: questions across devices, from the panes that the partitions of the first stage send.
 
 A pane is judged when every source has passed it, its rows in the order (pane, client, bucket, device): so it finds the
-same whatever the number of sources, and in whatever order their messages arrive.  State is per bucket of the client,
-as that of the first stage is per bucket of the device; the findings, their merging and their evidence are the same
-code.
+same whatever the number of sources, and in whatever order their messages arrive.  With an era every finding of it is
+closed: that an input has ended is known from its place in that order, never from which message came last.  State is
+per bucket of the client, as that of the first stage is per bucket of the device; the findings, their merging and their
+evidence are the same code.
 """
 
 from __future__ import annotations
@@ -68,7 +69,6 @@ class SecondStage:
         self._waiting: list[Rows] = []
         self._judged: tuple[int, int] = _NOWHERE
         self._start = NO_PANE
-        self._finished = False
         self._loop: Loop | None = None
         self._counts = np.zeros(len(_COUNTS), np.int64)
 
@@ -113,13 +113,6 @@ class SecondStage:
             self._judge()
         self._relieve()
 
-    def finish(self) -> None:
-        """The end of bounded input: everything is judged, and every finding closed."""
-        self._pass((1 << 62, NO_PANE))
-        if self._loop is not None and not self._finished:
-            self._loop.finish()
-        self._finished = True
-
     def take(self) -> pa.Table:
         """Rows of findings since the last call, schema ALERT."""
         return ALERT.empty_table() if self._loop is None else self._loop.take()
@@ -133,7 +126,7 @@ class SecondStage:
         order = order[np.isin(of[order], buckets)]
         state: State = {f"waiting/{name}": column[order] for name, column in waiting.items()}
         state["sources"] = np.array([_packed(s) for s in self._sources], np.int64).reshape(-1, _SOURCE_WIDTH)
-        state["stage"] = np.array([*self._judged, self._start, self._loop is not None, self._finished], np.int64)
+        state["stage"] = np.array([*self._judged, self._start, self._loop is not None], np.int64)
         state["counts"] = self._counts.copy()
         if self._loop is not None:
             parts = {f"detector.{d.name}": d.snapshot(buckets) for d in self._loop.detectors}
@@ -150,8 +143,8 @@ class SecondStage:
         if len(state["sources"]) != len(self._sources):
             raise ValueError(f"state of {len(state['sources'])} sources, here are {len(self._sources)}")
         self._sources = [_unpacked(row.tolist()) for row in state["sources"]]
-        era, pane, start, begun, finished = (int(n) for n in state["stage"])
-        self._judged, self._start, self._finished = (era, pane), start, bool(finished)
+        era, pane, start, begun = (int(n) for n in state["stage"])
+        self._judged, self._start = (era, pane), start
         self._counts = state["counts"].copy()
         waiting = {c.name: state[f"waiting/{c.name}"] for c in PANE_COLUMNS}
         if panes.count(waiting):
@@ -176,8 +169,6 @@ class SecondStage:
                 starts = [r.start_ns for r in known if r.start_ns != NO_PANE]
                 self._start = min(starts, default=NO_PANE)
             self._pass(min(r.place for r in known))
-        if self.ended and not self._finished:
-            self.finish()
 
     def _relieve(self) -> None:
         """Where too many rows wait, judge the oldest panes without those that some source still has."""
@@ -191,20 +182,31 @@ class SecondStage:
 
     def _pass(self, place: tuple[int, int]) -> None:
         """Judge the rows before `place`."""
-        self._judged = max(self._judged, place)
         waiting = panes.join(self._waiting or [panes.empty()])
         due = _before(waiting, place)
         if due.any():
             self._waiting = [] if due.all() else [panes.take(waiting, ~due)]
             ready = panes.take(waiting, due)
-            self._run(panes.take(ready, panes.order(ready)))
+            for era in np.unique(ready["era"]):
+                self._enter(int(era))
+                part = panes.take(ready, np.flatnonzero(ready["era"] == era))
+                self._run(panes.take(part, panes.order(part)))
+        self._enter(place[0])
+        self._judged = max(self._judged, place)
         if self._loop is not None and place[1] != NO_PANE:
             self._loop.findings.advance(place[1])
 
+    def _enter(self, era: int) -> None:
+        """The eras before `era` are over: every finding of theirs is closed."""
+        if era > self._judged[0]:
+            self._judged = (era, NO_PANE)
+            if self._loop is not None:
+                self._loop.finish()
+
     def _run(self, ready: Rows) -> None:
-        """Rows in order through the loop, with a TIME mark where each pane begins."""
-        era, pane = ready["era"], ready["pane"]
-        begins = np.flatnonzero(np.append(True, (era[1:] != era[:-1]) | (pane[1:] != pane[:-1])))
+        """Rows of an era in order through the loop, with a TIME mark where each pane begins."""
+        pane = ready["pane"]
+        begins = np.flatnonzero(np.append(True, pane[1:] != pane[:-1]))
         marks = tuple((int(at), Mark(MarkKind.TIME, int(pane[at]))) for at in begins)
         self._begun().on_stretch(columns_of(ready), marks)
 

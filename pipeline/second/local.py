@@ -47,8 +47,6 @@ class Across:
         """The end of the input."""
         self._closed += self._collector.finish()
         self._judge()
-        self.stage.finish()
-        self._hand_on()
 
     def health(self) -> list[HealthRow]:
         """Counters of the collector, the stage, its detectors and findings."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,7 @@ from pipeline.second.message import messages as pane_messages
 from pipeline.second.stage import PaneStage
 from pipeline.setup import Setup
 from pipeline.stage import RecordStage
-from pipeline.store import Store, open_store, probe
+from pipeline.store import Store, StoreUnclear, open_store, probe
 from pipeline.transport import topics as names
 from pipeline.transport.log import LogMessage, read
 from pipeline.transport.settings import ClientSettings, connect
@@ -187,15 +189,23 @@ class Deployment:
         return watermark
 
     def ends(self, topics: list[TopicInfo]) -> list[tuple[TopicInfo, Epoch]] | None:
-        """The last epoch of every partition, where all of them say that their input is over; else None."""
+        """The last epoch of every partition, where all say that their input is over and their logs hold no more.
+
+        A capture point that began when all others had ended has more to say after such an end.
+        """
         found = []
         for topic in topics:
             for partition in range(topic.partitions):
                 tip = self.chain(topic, partition).tip()
-                if tip is None or not tip.ended:
+                if tip is None or not tip.ended or not self._is_last(topic, tip):
                     return None
                 found.append((topic, tip))
         return found
+
+    def _is_last(self, topic: TopicInfo, tip: Epoch) -> bool:
+        with suppress(StoreUnclear):
+            return self.watermarks.of(topic.name, tip.place.partition)[1] <= tip.next
+        return False
 
     def versions(self) -> Mapping[str, str]:
         """What judged, kept in each epoch."""
@@ -227,15 +237,8 @@ class Detection:
             send=self._send if first else None,
             versions=place.versions(),
         )
-        return Held(
-            partition,
-            stage,
-            owner,
-            pool,
-            place.settings,
-            delivered=lambda: self._outbox.delivered(partition),
-            check=check,
-        )
+        delivered = partial(self._outbox.delivered, partition)
+        return Held(partition, stage, owner, pool, place.settings, delivered=delivered, check=check)
 
     def finish(self, topic: TopicInfo, tip: Epoch) -> None:
         """Publish and send the end of a chain, which anyone may do and nobody can do twice."""
@@ -319,15 +322,8 @@ class Keeping:
             publish=publisher.publish,
             versions=place.versions(),
         )
-        return Held(
-            partition,
-            stage,
-            owner,
-            pool,
-            place.settings,
-            delivered=lambda: self._outbox.delivered(partition),
-            check=check,
-        )
+        delivered = partial(self._outbox.delivered, partition)
+        return Held(partition, stage, owner, pool, place.settings, delivered=delivered, check=check)
 
     def finish(self, topic: TopicInfo, tip: Epoch) -> None:
         """Publish the end of a chain, from the log."""
