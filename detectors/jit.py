@@ -94,6 +94,24 @@ def is_warm() -> bool:
         return False
 
 
+def is_cached() -> bool:
+    """Whether kernels are compiled, and kept for other processes."""
+    global _cached
+    if _cached is None:
+        _cached = _use_cache()
+    return _cached and not _config().DISABLE_JIT
+
+
+def compile_for(function: Any, *arguments: Any) -> None:
+    """Compile a kernel for arguments of such types, without calling it."""
+    from numba import typeof
+    from numba.core import types
+
+    kind: Callable[[Any], Any] = typeof
+    widen: Callable[[Any], Any] = types.unliteral
+    function.compile(tuple(widen(kind(a)) for a in arguments))
+
+
 def kernel(signature: Any = None, *, inline: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Compile a function of arrays and scalars: nogil, cached, no fastmath, no parallel, no reference counting.
 
@@ -106,9 +124,7 @@ def kernel(signature: Any = None, *, inline: bool = False) -> Callable[[Callable
     """
     from numba import njit
 
-    global _cached
-    if _cached is None:
-        _cached = _use_cache()
+    is_cached()
     options: dict[str, Any] = {"nogil": True, "cache": _cached, "error_model": "python", "_nrt": False}
     if inline:
         options["forceinline"] = True

@@ -85,7 +85,7 @@ def decode(paths: Sequence[Path], out: Path, config: Path | None, **output: Any)
     _look(paths)
     from pipeline import run as composition
 
-    screen.compiling()
+    screen.compiling(judging=False)
     report, code = _conduct(screen, lambda hooks: composition.decode(paths, out, settings, hooks=hooks))
     screen.summary(report, judged=False)
     return code

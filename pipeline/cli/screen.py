@@ -15,7 +15,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from pipeline.run import Progress, Report
 
-_COMPILE_S = 30
+_COMPILE_S = 40
 _PLAIN_EVERY_S = 10.0
 _LISTED = 5
 _Row = tuple[str, str, str]
@@ -42,12 +42,16 @@ class Screen:
         """One line beside the results."""
         self._err.print(plain(text), soft_wrap=True)
 
-    def compiling(self) -> None:
-        """Say so when the first run on a machine is about to compile."""
+    def compiling(self, *, decoding: bool = True, judging: bool = True) -> None:
+        """At the first start on a machine: say so, and compile what decoding and judging need."""
         from detectors.jit import is_warm
 
         if not is_warm():
             self.note(f"compiling kernels for this machine, once: about {_COMPILE_S} s")
+            if decoding:
+                from pipeline.run.first import compile_in_two
+
+                compile_in_two(judging=judging)
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[Progress], None]]:

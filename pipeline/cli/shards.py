@@ -31,7 +31,7 @@ def capture(
     if shard is not None:
         settings = replace(settings, decode=replace(settings.decode, shard=shard))
     source = composition.Files(paths, pace=pace)
-    screen.compiling()
+    screen.compiling(judging=False)
     with Interrupt() as interrupt, screen.progress() as progress:
         hooks = Hooks(progress=progress, stop=interrupt.requested)
         report = composition.capture(

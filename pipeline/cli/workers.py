@@ -81,7 +81,7 @@ def _work(bootstrap: str, store: str, setup: Setup, kind: type[Detection] | type
     from pipeline.worker.compose import Deployment, work
 
     screen = Screen()
-    screen.compiling()
+    screen.compiling(decoding=False)
     with Interrupt() as interrupt:
         deployment = Deployment(bootstrap, store, setup, setup.config.worker)
         screen.say(

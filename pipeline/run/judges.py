@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from detectors.base import Detector
+from detectors.columns import Columns
 from pipeline import detect
 from pipeline.config import Config
 from pipeline.metrics import HealthRow
-from pipeline.run.source import Source
 from pipeline.second import SecondStage
 from pipeline.second.local import Across
 from pipeline.setup import Setup
@@ -17,6 +17,21 @@ from pipeline.site import Site
 
 if TYPE_CHECKING:
     from pipeline.baseline import Baseline
+
+
+class Records(Protocol):
+    """What is judged: records in order, names of theirs, and when the first one is."""
+
+    @property
+    def names(self) -> Mapping[int, str]:
+        """Name id to text, as far as known."""
+        ...
+
+    def start_ns(self) -> int | None:
+        """Time of the first record; None where there is none."""
+        ...
+
+    def __iter__(self) -> Iterator[Columns]: ...
 
 
 class Judges:
@@ -27,7 +42,7 @@ class Judges:
         untaught: names of those that the baseline teaches nothing, and which therefore learn.
     """
 
-    def __init__(self, source: Source, config: Config, site: Site, baseline: Baseline | None) -> None:
+    def __init__(self, source: Records, config: Config, site: Site, baseline: Baseline | None) -> None:
         self._source = source
         self._setup = Setup(config, site, baseline)
         self._start_ns = source.start_ns()

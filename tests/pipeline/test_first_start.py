@@ -1,0 +1,44 @@
+"""The first start on a machine: what is compiled ahead, in two processes, is what a run then calls."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from pipeline.synth import simulate
+
+_PROGRAM = """
+import sys
+from pathlib import Path
+
+from numba.core import event
+
+from pipeline.config import Config
+from pipeline.run import run
+from pipeline.run.first import compile_in_two
+
+
+class Compiled(event.Listener):
+    def on_start(self, told):
+        print(told.data["dispatcher"].py_func.__module__)
+
+    def on_end(self, told):
+        pass
+
+
+compile_in_two(judging=True)
+event.register("numba:compile", Compiled())
+run([Path(sys.argv[1])], Path(sys.argv[2]), Config())
+"""
+
+
+def test_a_run_finds_every_kernel_compiled(tmp_path: Path) -> None:
+    simulate(tmp_path / "plant", minutes=1, seed=1)
+    words = [sys.executable, "-c", _PROGRAM, str(tmp_path / "plant" / "plant.pcap"), str(tmp_path / "out")]
+    place = {"FIELDTAP_CACHE": str(tmp_path / "cache"), "PATH": "", "HOME": str(tmp_path)}
+    done = subprocess.run(words, env=place, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "health.parquet").exists()
+    # What reads the capture's format, and encodings that a column of one row does not need: a second in all.
+    assert set(done.stdout.split()) <= {"pipeline.capture.kernels", "pipeline.sink.kernels"}
