@@ -275,13 +275,24 @@ def indirect_call() -> Callable[..., int]:
     """A kernel-callable call of a kernel by its address: call(address, data, at, end, work) -> int64.
 
     numba's own function objects do the same, but cost a millisecond at each entry from Python, and name the callee in
-    the type, so that the disk cache cannot serve a caller with another callee.
+    the type, so that the disk cache cannot serve a caller with another callee.  Of an array, address and length are
+    handed on and the rest is written as constants: seven words for each, loaded and stored again, are most of a call.
     """
     if _config().DISABLE_JIT:
         return lambda address, *args: _register[address](*args)
     from llvmlite import ir
     from numba.core import cgutils, types
     from numba.extending import intrinsic
+    from numba.np.arrayobj import populate_array
+
+    def bare(context: Any, builder: Any, kind: Any, array: Any) -> Any:
+        """The array without owner."""
+        whole = context.make_array(kind)(context, builder, array)
+        width = context.get_constant(types.intp, kind.dtype.bitwidth // 8)
+        slim = context.make_array(kind)(context, builder)
+        stride = cgutils.pack_array(builder, [width])  # type: ignore[no-untyped-call]
+        populate_array(slim, whole.data, whole.shape, stride, width, None)  # type: ignore[no-untyped-call]
+        return slim._getvalue()
 
     @intrinsic
     def call(typing_context: Any, address: Any, data: Any, at: Any, end: Any, work: Any) -> Any:
@@ -289,7 +300,11 @@ def indirect_call() -> Callable[..., int]:
             kinds = signature.args[1:]
             function_type = context.call_conv.get_function_type(types.int64, kinds)
             pointer = builder.inttoptr(args[0], ir.PointerType(function_type))
-            status, result = context.call_conv.call_function(builder, pointer, types.int64, kinds, args[1:])
+            given = [
+                bare(context, builder, kind, value) if isinstance(kind, types.Array) else value
+                for kind, value in zip(kinds, args[1:], strict=True)
+            ]
+            status, result = context.call_conv.call_function(builder, pointer, types.int64, kinds, given)
             with cgutils.if_unlikely(builder, status.is_error):  # type: ignore[no-untyped-call]
                 context.call_conv.return_status_propagate(builder, status)
             return result
