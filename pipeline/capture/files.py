@@ -58,7 +58,7 @@ class Captures:
         bytes_read: bytes on disk read so far, of compressed files too: to be held against `total_bytes`.
     """
 
-    def __init__(self, paths: Sequence[Path], *, block_bytes: int = 4 << 20, block_packets: int = 32768) -> None:
+    def __init__(self, paths: Sequence[Path], *, block_bytes: int = 512 << 10, block_packets: int = 32768) -> None:
         """Find the captures under `paths`.
 
         Args:
