@@ -65,6 +65,20 @@ _DEST, _SOURCE = c.S_EXTRA + 2, c.S_EXTRA + 3
 _ALL_NETWORKS = 0xFFFF
 
 
+@kernel()
+def _is_whole(data: Bytes, at: int, size: int) -> bool:
+    """Whether a message whose length is right has the form of one that carries an NPDU."""
+    function = u8(data, at + 1)
+    npdu = _HEADER + (6 if function == _FORWARDED_NPDU else 0)
+    if function != _FORWARDED_NPDU and not _DISTRIBUTE <= function <= _BROADCAST_NPDU:
+        return False
+    if size < npdu + 3 or u8(data, at + npdu) != 1 or u8(data, at + npdu + 1) & 0x50:
+        return False
+    if u8(data, at + npdu + 1) & 0xA8:
+        return True
+    return u8(data, at + npdu + 2) >> 4 <= ABORT
+
+
 @kernel(FRAME)
 def frame(data: Bytes, at: int, end: int, w: Row) -> int:
     """Length of the datagram's BVLL message (J.2), which is all of it; -1 when this is no BACnet/IP.
@@ -82,20 +96,6 @@ def frame(data: Bytes, at: int, end: int, w: Row) -> int:
     if w[c.X_STRICT]:
         return size if length == size and _is_whole(data, at, size) else -1
     return max(size, length)
-
-
-@kernel()
-def _is_whole(data: Bytes, at: int, size: int) -> bool:
-    """Whether a message whose length is right has the form of one that carries an NPDU."""
-    function = u8(data, at + 1)
-    npdu = _HEADER + (6 if function == _FORWARDED_NPDU else 0)
-    if function != _FORWARDED_NPDU and not _DISTRIBUTE <= function <= _BROADCAST_NPDU:
-        return False
-    if size < npdu + 3 or u8(data, at + npdu) != 1 or u8(data, at + npdu + 1) & 0x50:
-        return False
-    if u8(data, at + npdu + 1) & 0xA8:
-        return True
-    return u8(data, at + npdu + 2) >> 4 <= ABORT
 
 
 @kernel()

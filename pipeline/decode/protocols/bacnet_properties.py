@@ -42,7 +42,9 @@ READ_LISTS, RESULT_LISTS, WRITE_LISTS, CHANGE_LISTS = range(4)
 _PROPERTY, _IDENTITY = int(Space.BACNET_PROPERTY), int(Space.IDENTITY)
 _READ, _WRITTEN, _REPORT = int(Direction.READ), int(Direction.WRITTEN), int(Direction.REPORT)
 _RESPONSE, _REQUEST = int(Kind.RESPONSE), int(Kind.REQUEST)
-_CONFLICT, _VALUE = int(Anomaly.CONFLICTING_RESPONSE), int(Anomaly.VALUE_OUT_OF_RANGE)
+_CONFLICT, _VALUE, _MALFORMED = (
+    int(a) for a in (Anomaly.CONFLICTING_RESPONSE, Anomaly.VALUE_OUT_OF_RANGE, Anomaly.MALFORMED)
+)
 _FORCE, _CONFIGURE = int(Op.FORCE), int(Op.CONFIGURE)
 _ELSEWHERE = int(BacnetFlag.FORWARDED | BacnetFlag.FROM_NETWORK)
 _PARTLY, _SAYS_IDENTITY = int(BacnetFlag.PARTLY_REFUSED), int(RecordFlag.IDENTITY)
@@ -148,7 +150,7 @@ def thing_in(data: Bytes, at: int, end: int, number: int, kind: int, w: Row) -> 
     """An object identifier (20.2.14) that has to be there, into T_VALUE; the place behind it, -1 with an anomaly."""
     at = field(data, at, end, number, kind, w)
     if at >= 0 and w[T_LENGTH] != 4:
-        w[c.S_ANOMALY] |= int(Anomaly.MALFORMED)
+        w[c.S_ANOMALY] |= _MALFORMED
         return -1
     return at
 
