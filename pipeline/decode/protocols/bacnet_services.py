@@ -36,7 +36,8 @@ from pipeline.decode.protocols.bacnet_tags import (
     tag,
 )
 from pipeline.decode.runs import add_run
-from schemas.codes import Anomaly, BacnetFlag, Direction, Kind, Op, Space
+from pipeline.decode.values import bacnet_date_ms, bacnet_daytime_ms
+from schemas.codes import Anomaly, BacnetFlag, Direction, Kind, Op, Quality, Space
 
 Row = NDArray[np.int64]
 
@@ -50,6 +51,7 @@ _PASSWORD = int(BacnetFlag.PASSWORD)
 _MAX_APDU, _SEGMENTATION, _VENDOR, _IDENTIFIER = 62, 107, 120, 75
 _INSTANCES = 0x3FFFFF
 _CLOCK_BYTES = 10
+_TIME_INVALID = int(Quality.TIME_INVALID)
 _BDT_ENTRY, _FDT_ENTRY = 10, 10
 
 
@@ -187,7 +189,8 @@ def clock(data: Bytes, at: int, end: int, w: Row) -> int:
     w[c.S_SPACE] = _CLOCK_SPACE
     w[c.S_COUNT] = 1
     if at == start + _CLOCK_BYTES and dated:
-        add_run(w, _CLOCK_SPACE, 0, 1, CLOCK, start, _WRITTEN, 0)
+        known = bacnet_date_ms(data, start + 1) >= 0 and bacnet_daytime_ms(data, start + 6) >= 0
+        add_run(w, _CLOCK_SPACE, 0, 1, CLOCK, start, _WRITTEN, 0 if known else _TIME_INVALID)
     return at
 
 
