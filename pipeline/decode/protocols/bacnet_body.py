@@ -133,7 +133,11 @@ def _answered(data: Bytes, at: int, end: int, service: int, w: Row) -> int:
     if service == 6 or service == 7:
         return int(services.file(data, at, end, service == 7, w))
     found = i64(0)
-    if service == 18:
+    if service == 10:
+        found = properties.thing_in(data, at, end, 12, APPLICATION, w)
+        if found >= 0:
+            properties.about(w, w[T_VALUE], 0, -1)
+    elif service == 18:
         found = services.private(data, at, end, w)
     elif service == 26:
         found = properties.single(data, at, end, False, w)

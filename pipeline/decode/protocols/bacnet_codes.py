@@ -70,7 +70,7 @@ def _ops() -> NDArray[np.int64]:
         Op.TIME: (unconfirmed + 6, unconfirmed + 9),
         Op.DISCOVER: (unconfirmed + 7, unconfirmed + 8, unconfirmed + 13, network, network + 0x12),
         Op.DIAGNOSE: (*(network + k for k in (3, 4, 5)), *(link + k for k in (2, 3, 6, 7))),
-        Op.UNKNOWN: (link, *range(NO_SERVICE, 0x500)),
+        Op.UNKNOWN: (*(link + k for k in (0, 4, 9, 10, 11)), *range(NO_SERVICE, 0x500)),
         Op.CONFIRM: (NO_SERVICE | SEGMENT_ACK,),
     }.items():
         found[list(functions)] = int(op)
@@ -137,5 +137,7 @@ def _words() -> NDArray[np.int64]:
 
 
 WORDS: NDArray[np.int64] = _words()
+SIZES: NDArray[np.int64] = np.array([0, 0, -1, -1, 4, 8, -1, -1, -1, -1, 4, 4, 4])
+"""Octets of an application value by its tag (20.2), -1 for as many as it takes."""
 CLOCK = f.form(f.V_CLOCK_BACNET, at=1)
 """A date and a time with their tags."""

@@ -44,7 +44,7 @@ Row = NDArray[np.int64]
 _PROPERTY, _CLOCK_SPACE = int(Space.BACNET_PROPERTY), int(Space.DEVICE_TIME)
 _WRITTEN, _REPORT = int(Direction.WRITTEN), int(Direction.REPORT)
 _REQUEST, _RESPONSE = int(Kind.REQUEST), int(Kind.RESPONSE)
-_SESSION = int(Op.SESSION)
+_SESSION, _VENDOR_OP = int(Op.SESSION), int(Op.VENDOR)
 _VALUE = int(Anomaly.VALUE_OUT_OF_RANGE)
 _BAD_LENGTH = int(Anomaly.MALFORMED | Anomaly.LENGTH_MISMATCH)
 _PASSWORD = int(BacnetFlag.PASSWORD)
@@ -161,6 +161,7 @@ def communication(data: Bytes, at: int, end: int, w: Row) -> int:
     if w[T_VALUE] < COMMUNICATION.size:
         w[c.S_OP] = COMMUNICATION[w[T_VALUE]]
     else:
+        w[c.S_OP] = _VENDOR_OP
         w[c.S_ANOMALY] |= _VALUE
     return int(_password(data, at, end, 2, w))
 
@@ -175,6 +176,7 @@ def reinitialize(data: Bytes, at: int, end: int, w: Row) -> int:
     if w[T_VALUE] < RESTARTS.size:
         w[c.S_OP] = RESTARTS[w[T_VALUE]]
     else:
+        w[c.S_OP] = _VENDOR_OP
         w[c.S_ANOMALY] |= _VALUE
     return int(_password(data, at, end, 1, w))
 
@@ -247,7 +249,10 @@ def file(data: Bytes, at: int, end: int, writes: bool, w: Row) -> int:
     at = field(data, at, end, 3, APPLICATION, w)
     if at < 0:
         return -1
-    w[c.S_ADDR_SUB] = w[T_VALUE] & 0xFFFFFFFF
+    start = w[T_VALUE]
+    if w[T_LENGTH] < 4 and start >> (8 * w[T_LENGTH] - 1) & 1:
+        start -= 1 << 8 * w[T_LENGTH]  # -1 appends: 14.2.2
+    w[c.S_ADDR_SUB] = start & 0xFFFFFFFF
     counted = (asks and not writes) or records == 1
     at = field(data, at, end, 2 if counted else 6, APPLICATION, w)
     if at < 0:

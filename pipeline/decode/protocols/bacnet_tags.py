@@ -12,6 +12,7 @@ from pipeline.decode.bytes import Bytes, be16, be32, u8
 from pipeline.decode.protocols.bacnet_codes import (
     BAD_LENGTH,
     LISTS,
+    SIZES,
     T_CLASS,
     T_LENGTH,
     T_NUMBER,
@@ -182,6 +183,8 @@ def _element(data: Bytes, start: int, at: int, addr: int, sub: int, direction: i
     if word == 0:
         if w[T_NUMBER] > 12:
             w[c.S_ANOMALY] |= _RESERVED
+        elif SIZES[w[T_NUMBER]] >= 0 and SIZES[w[T_NUMBER]] != w[T_LENGTH]:
+            w[c.S_ANOMALY] |= _MALFORMED
         if w[T_NUMBER] == _TEXT and w[T_LENGTH] > 0 and u8(data, at) == 0:  # UTF-8: 20.2.9
             return int(_octets(data, at + 1, w[T_LENGTH] - 1, c.ENC_TEXT, addr, sub, direction, w))
         return int(_octets(data, at, w[T_LENGTH], c.ENC_BYTES, addr, sub, direction, w))
