@@ -84,12 +84,18 @@ def tshark(path: Path) -> list[Message]:
 def _dissected(layers: dict[str, pdml.Layer]) -> dict[str, Any] | None:
     if "bvlc" not in layers:
         return None
+    if not layers["bvlc"].first("bvlc.function"):
+        return {}  # it gives up on a message whose length is wrong
     function = layers["bvlc"].number("bvlc.function")
     if function not in _CARRIERS:
         return {"function": _LINK | function} if function else {}
     network = layers["bacnet"]
     if network.first("bacnet.mesgtyp"):
-        return _stations(network) | {"function": _NETWORK | network.number("bacnet.mesgtyp")}
+        said = _stations(network) | {"function": _NETWORK | network.number("bacnet.mesgtyp")}
+        numbers = network.all("bacnet.dnet")
+        if numbers and not said.get("destination", 1):
+            said["reference"] = int(numbers[0])
+        return said
     if "bacapp" not in layers:
         return None
     layer = layers["bacapp"]
@@ -101,10 +107,10 @@ def _dissected(layers: dict[str, pdml.Layer]) -> dict[str, Any] | None:
 def _stations(network: pdml.Layer) -> dict[str, Any]:
     """Stations with an address of at most two octets; longer ones are a digest with us."""
     said: dict[str, Any] = {}
-    for name, letter in (("destination", "d"), ("source", "s")):
-        if not network.first(f"bacnet.{letter}net"):
+    for name, letter, flag in (("destination", "d", "dest"), ("source", "s", "src")):
+        if network.first(f"bacnet.control_{flag}") != "1":
             said[name] = 0
-        elif network.number(f"bacnet.{letter}len") <= 2:
+        elif int(network.first(f"bacnet.{letter}len", "0")) <= 2:
             raws = [raw for field, _, raw in network.fields if field.startswith(f"bacnet.{letter}adr")]
             said[name] = network.number(f"bacnet.{letter}net") << 16 | int(raws[0] if raws else "0", 16)
     return said
@@ -129,7 +135,7 @@ def _apdu(layer: pdml.Layer) -> dict[str, Any]:
     if things and (kind, service) in {(0, 12), (0, 14), (0, 15), (0, 16), (3, 12), (3, 14), (1, 0), (0, 6), (0, 7)}:
         said["reference"] = things[0]
     properties = layer.all("bacapp.property_identifier")
-    if service in (12, 14, 15, 16) and kind in (0, 3):
+    if properties and service in (12, 14, 15, 16) and kind in (0, 3):
         said |= {"subfunction": int(properties[0]), "quantity": len(properties)}
     if (kind, service) in _VALUED:
         values = list(_values(layer))
