@@ -1,17 +1,21 @@
-"""BACnet/IP as fieldtap and tshark tell it, in the same words."""
+"""BACnet/IP as fieldtap, tshark and ICSNPP tell it, in the same words."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pipeline.decode.protocols.bacnet_words import OBJECT_TYPES, PROPERTIES
 from schemas.codes import BacnetFlag, Kind, PointType, Protocol, Space
 from tests.decode.reading import Decoded, decode_file
 from tests.oracle import pdml
+from tests.oracle.data import DATA
 from tests.oracle.message import Message
+from tests.oracle.zeek import rows
 
 _TRACES = "parsing/icsnpp-bacnet/testing/traces"
 CAPTURES: dict[str, str] = {
@@ -21,6 +25,13 @@ CAPTURES: dict[str, str] = {
     "bacnet-services": f"{_TRACES}/bacnet_services.pcap",
 }
 """Short name and place of the captures of BACnet/IP."""
+LOGS = {
+    "bacnet-example": "basic",
+    "bacnet-segmented": "segmented_data",
+    "bacnet-services": "services",
+    "bacnet-refusals": "error-reject-abort",
+}
+"""The published logs of ICSNPP by capture."""
 GOLDEN = ("bacnet_read", "bacnet_write", "bacnet_refusals", "bacnet_discovery", "bacnet_several_properties",
           "bacnet_changes_of_value", "bacnet_control", "bacnet_routed", "bacnet_link")  # fmt: skip
 """Golden captures that tshark reads too."""
@@ -45,6 +56,7 @@ def _ours(row: Any, found: Decoded) -> Message:
     server = row.kind in _FROM_DEVICE or bool(row.flags & BacnetFlag.FROM_SERVER)
     source, target = (row.unit, row.peer_unit) if server else (row.peer_unit, row.unit)
     said: dict[str, Any] = {
+        "kind": Kind(row.kind).name.lower(),
         "function": row.func,
         "txn": row.txn,
         "source": source,
@@ -193,3 +205,46 @@ def _shown(kind: str, name: str, shown: str, raw: str) -> Any:
         numbers = re.findall(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", shown.partition(":")[2] or shown)
         return _six(float(numbers[-1])) if numbers else None
     return None
+
+
+# --- ICSNPP, which tells no packets
+
+_ICSNPP = DATA / "parsing/icsnpp-bacnet/testing/baseline"
+_PROPERTY_NUMBERS = {name: number for number, name in PROPERTIES.items()}
+_TYPE_NUMBERS = {name: number for number, name in OBJECT_TYPES.items()}
+_READS = {"read-property-request": 0, "read-property-ack": 1}
+
+
+def _counted(found: Counter[tuple[int, int, int]]) -> list[Message]:
+    """A message for each triple, whose place is a number of its own, and how often it was said."""
+    return [
+        Message(1 + a + (b << 4) + (c << 36), {"function": a, "reference": b, "subfunction": c, "quantity": times})
+        for (a, b, c), times in found.items()
+    ]
+
+
+def ours_of_reads(path: Path) -> list[Message]:
+    """How often each property was asked for, and values of it were answered."""
+    found: Counter[tuple[int, int, int]] = Counter()
+    for message in ours(path):
+        said = message.said
+        if said["function"] == 12 and said["exception"] == 0:
+            answers = said["kind"] == "response"
+            found[int(answers), said["reference"], said["subfunction"]] += len(said["values"]) if answers else 1
+    return _counted(+found)
+
+
+def _property(name: str) -> int:
+    if name.startswith("Vendor Specific"):
+        return int(name.partition("(")[2].rstrip(")"))
+    return _PROPERTY_NUMBERS[name.lower().replace("daylights", "daylight")]
+
+
+def icsnpp_reads(test: str) -> list[Message]:
+    """bacnet_property.log, counted the same way: it has a row for each value."""
+    found: Counter[tuple[int, int, int]] = Counter()
+    for row in rows(_ICSNPP / f"analyzer.{test}" / "bacnet_property.log"):
+        if row["pdu_service"] in _READS:
+            thing = _TYPE_NUMBERS[row["object_type"]] << 22 | int(row["instance_number"])
+            found[_READS[row["pdu_service"]], thing, _property(row["property"])] += 1
+    return _counted(found)

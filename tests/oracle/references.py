@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from tests.oracle import bacnet, dnp3, iec104, ipal, ours, tshark, zeek
@@ -122,6 +122,10 @@ REFERENCES: tuple[Reference, ...] = (
     Reference("Suricata events", "dnp3-eve", dnp3.suricata, mine=dnp3.ours_without_confirms),
     Reference("ICSNPP control log", "icsnpp-dnp3", dnp3.icsnpp_controls, mine=dnp3.ours_of_controls),
     Reference("IPAL transcriber", "ipal-dnp3", dnp3.ipal, mine=dnp3.ours_in_turn),
+    *(
+        Reference("ICSNPP property log", name, partial(bacnet.icsnpp_reads, test), mine=bacnet.ours_of_reads)
+        for name, test in bacnet.LOGS.items()
+    ),
     *(
         Reference("tshark", name, _read(bacnet.tshark, name), needs_tshark=True, mine=bacnet.ours)
         for name in (*bacnet.CAPTURES, *(f"golden/{case}" for case in bacnet.GOLDEN))
