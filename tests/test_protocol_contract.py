@@ -43,6 +43,7 @@ LAWFUL = {
         "dnp3_several_segments",
     ),
     Protocol.IEC104: ("iec104_session", "iec104_commands", "iec104_system", "iec104_files"),
+    Protocol.BACNET: (),  # over UDP alone
 }
 """Golden captures of one TCP connection in order and without malformed PDUs: streams that may be cut anywhere."""
 
