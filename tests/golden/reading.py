@@ -22,12 +22,13 @@ from schemas.codes import (
     Protocol,
     Quality,
     RecordFlag,
+    S7Flag,
     Space,
     Transport,
 )
 from tests.decode.reading import Decoded, decode_file
 
-FLAGS: dict[int, type[IntFlag]] = {Protocol.IEC104: Iec104Flag, Protocol.DNP3: Dnp3Flag}
+FLAGS: dict[int, type[IntFlag]] = {Protocol.IEC104: Iec104Flag, Protocol.DNP3: Dnp3Flag, Protocol.S7COMM: S7Flag}
 OMITTED_WHEN_ZERO = (
     *("vlan", "unit", "txn", "subfunc", "addr", "count", "addr_sub", "status", "gap_bytes", "peer_seq", "peer_unit"),
 )
