@@ -65,7 +65,7 @@ def words(*numbers: int) -> bytes:
 
 @case
 def s7comm_session() -> list[Packet]:
-    """Connection, setup, a read of one variable, a write of it, a disconnect; rack 0, slot 2, as a programming device."""
+    """Connection, setup, a read of one variable, a write of it, a disconnect; rack 0, slot 2, by a PG."""
     line = Line().connect().setup().read(LEVEL).values(real(21.5)).write((LEVEL, real(42.0))).written(0xFF)
     line.read(LEVEL).values(real(42.0)).put(0, disconnect(0x22, 0x11, 128)).put(1, tpkt(b"\x05\xc0\0\x11\0\x22"))
     return line.packets
@@ -166,7 +166,7 @@ def s7comm_pipelined() -> list[Packet]:
 
 @case
 def s7comm_control() -> list[Packet]:
-    """Stop, start, cold start, activation and deletion of blocks, a login whose password is not kept; a stop refused."""
+    """Stop, start, cold start, activation and deletion of blocks, a login whose password is not kept; stops refused."""
     line = Line().connect().setup()
     line.ask(stop()).answer(b"\x29").ask(pi_service(b"P_PROGRAM")).answer(b"\x28")
     line.ask(pi_service(b"P_PROGRAM", b"C ")).answer(b"\x28")
@@ -269,19 +269,26 @@ def s7comm_plus() -> list[Packet]:
 
 
 @case
-def s7comm_malformed() -> list[Packet]:
-    """Lengths that do not fit, items cut off, counts that lie, answers to something else, kinds not known."""
+def s7comm_malformed_items() -> list[Packet]:
+    """Items cut off, counts that lie, answers to something else, an item without return code, an address beyond all."""
     line = Line().connect().setup()
     line.put(0, dt(message(JOB, 90, b"\4\2" + LEVEL))).put(0, dt(message(JOB, 91, b"\4\0")))
     line.put(0, dt(message(JOB, 92, b"\4\1" + LEVEL[:9]))).put(0, dt(message(JOB, 93, b"\5\1" + LEVEL)))
     line.put(0, dt(message(JOB, 94, b"\5\1" + any_item(WORD, 3, DB, 0, 1), words(1, 2))))
-    line.put(0, dt(message(JOB, 95, b"\4\1" + LEVEL, pad=4))).put(0, dt(message(JOB, 96, b"\4\1" + LEVEL) + b"more"))
-    line.put(0, dt(message(JOB, 97, b""))).put(0, dt(message(5, 98, b"\4\1" + LEVEL))).put(0, dt(b"\x32\1\0\0"))
-    line.put(0, dt(b"\x55" + bytes(20))).put(0, dt(message(JOB, 99, b"\x44")))
     line.read(LEVEL).answer(b"\4\2", filled([real(1.0), real(2.0)])).read(LEVEL).values(words(1, 2, 3))
     line.read(LEVEL).written(0xFF).read(LEVEL, PUMP).values(real(1.0)).read(LEVEL).values(real(1.0)[:6])
     line.write((LEVEL, real(1.0))).answer(b"\5\1").write((LEVEL, real(1.0))).written(0)
     line.read(any_item(DWORD, 2, DB, (1 << 24) - 32, 1)).values(value(D_BYTE, bytes(8)))
+    return line.packets
+
+
+@case
+def s7comm_malformed() -> list[Packet]:
+    """Lengths that do not fit, parameters cut off, kinds not known, TPKTs too short and too long."""
+    line = Line().connect().setup()
+    line.put(0, dt(message(JOB, 95, b"\4\1" + LEVEL, pad=4))).put(0, dt(message(JOB, 96, b"\4\1" + LEVEL) + b"more"))
+    line.put(0, dt(message(JOB, 97, b""))).put(0, dt(message(5, 98, b"\4\1" + LEVEL))).put(0, dt(b"\x32\1\0\0"))
+    line.put(0, dt(b"\x55" + bytes(20))).put(0, dt(message(JOB, 99, b"\x44")))
     line.put(0, tpkt(b"\x09\xf0\x80" + bytes(4))).put(0, tpkt(b"\x02\x20\x80")).put(0, tpkt(b"\x06\xe0\0\0\0"))
     line.put(0, b"\3\0\0\3" + b"x" * 20).put(0, b"\3\0\xff\xff" + b"x" * 20)
     line.ask(pi_service(b"P_PROGRAM")[:15]).ask(stop()[:9]).ask(transfer(0x1D)[:6]).ask(b"\xf0\0")
