@@ -84,6 +84,13 @@ def s7comm_items() -> list[Packet]:
     )
     line.read(any_item(COUNTER, 2, COUNTER, 3), any_item(TIMER, 1, TIMER, 7), any_item(WORD, 1, P, 8 * 256))
     line.values(value(D_OCTETS, b"\x01\x23\0\x07"), value(D_OCTETS, b"\x21\x50"), words(27648))
+    return line.packets
+
+
+@case
+def s7comm_many_items() -> list[Packet]:
+    """More items than a request hands on: the values of the last ones are told without their address."""
+    line = Line().connect().setup(960)
     many = [any_item(WORD, 1, DB, 16 * k, 7) for k in range(45)]
     line.read(*many).values(*(words(k) for k in range(45)))
     return line.packets
@@ -229,10 +236,12 @@ def s7comm_identity() -> list[Packet]:
         component(5, b"S C-X4U421302009"),
     ]
     head = struct.pack("!HHHH", 0x1C, 0, 34, 5)
-    line.inquire(4, 1, b"\0\x1c\0\0").tell(4, 1, head + b"".join(parts), more=1)
+    line.inquire(4, 1, b"\0\x1c\0\0").tell(4, 1, head + b"".join(parts), more=1, part=0xD5)
     line.number += 1
-    follow = bytes([0, 1, 0x12, 8, 0x12, 0x44, 1, 1, 0, 0, 0, 0])
-    line.put(0, dt(message(USER, line.number, follow, b"\x0a\0\0\0"))).tell(4, 1, component(7, b"CPU 315-2 PN/DP"))
+    follow = bytes([0, 1, 0x12, 8, 0x12, 0x44, 1, 1, 0xD5, 0, 0, 0])
+    line.put(0, dt(message(USER, line.number, follow, b"\x0a\0\0\0"))).tell(
+        4, 1, component(7, b"CPU 315-2 PN/DP"), part=0xD5
+    )
     line.inquire(4, 1, b"\4\x24\0\0").tell(
         4, 1, struct.pack("!HHHH", 0x0424, 0, 20, 1) + b"\x51\x44\xff\x08" + bytes(16)
     )

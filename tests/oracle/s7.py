@@ -27,7 +27,7 @@ CAPTURES: dict[str, str] = {
 }
 """Short name and place of the captures of S7comm."""
 
-GOLDEN = ("s7comm_session", "s7comm_items", "s7comm_writes", "s7comm_fragments", "s7comm_pipelined", "s7comm_control",
+GOLDEN = ("s7comm_session", "s7comm_items", "s7comm_writes", "s7comm_fragments", "s7comm_control",
           "s7comm_download", "s7comm_upload", "s7comm_identity", "s7comm_userdata", "s7comm_partner")  # fmt: skip
 """Golden captures that tshark reads too."""
 
@@ -88,7 +88,9 @@ def _dissected(layer: pdml.Layer, asked: dict[tuple[int, int], list[Item]]) -> d
     function = said["function"] = layer.number("s7comm.param.func")
     if function in (4, 5):
         return said | _variables(layer, said, asked)
-    if kind == 1 and layer.first("s7comm.param.blockcontrol.filename"):
+    if kind == 1 and layer.first("s7comm.data.blockcontrol.errorcode"):
+        said["exception"] = layer.number("s7comm.data.blockcontrol.errorcode")
+    if kind == 1 and function != 0x28 and layer.first("s7comm.param.blockcontrol.filename"):
         said["name"] = layer.first("s7comm.param.blockcontrol.filename")
     service = layer.first("s7comm.param.pistart.servicename")
     if service and function == 0x29:
@@ -210,7 +212,11 @@ def _tsap(raw: dict[str, str], name: str) -> int:
 
 def ours_plus(path: Path) -> list[Message]:
     """The messages of S7comm-plus that begin with an opcode, placed by their running number."""
-    found = [row for row in decode_file(path).records if row.protocol == Protocol.S7COMM and row.flags & S7Flag.PLUS]
+    found = [
+        row
+        for row in decode_file(path).records
+        if row.protocol == Protocol.S7COMM and row.flags & S7Flag.PLUS and row.kind in _KINDS
+    ]
     told = [row for row in found if row.func != 0x700]
     return [Message(n, {"kind": _KINDS[row.kind], "function": row.func, "version": row.addr_sub}) for n, row in enumerate(told, 1)]  # fmt: skip # noqa: E501
 
@@ -232,18 +238,28 @@ def ours_in_turn(path: Path) -> list[Message]:
     return [Message(number, message.said) for number, message in enumerate(ours(path), 1)]
 
 
+def ours_anywhere(path: Path) -> list[Message]:
+    """The messages without a place: of each kind in turn, told apart by number and function."""
+    return [Message(0, message.said) for message in ours(path)]
+
+
 def icsnpp(name: str) -> list[Message]:
-    """The lines of ICSNPP's log of S7comm."""
-    found = []
-    for number, row in enumerate(rows(DATA / ICSNPP / f"baseline/analyzer.{name}/s7comm.log"), 1):
-        code, kind = int(row["function_code"], 16), int(row["rosctr_code"])
-        said: dict[str, Any] = {"txn": int(row["pdu_reference"]), "kind": "request" if kind == 1 else "response"}
-        if kind == 7:
-            said = {"txn": said["txn"], "kind": {4: "request", 8: "response"}.get(code >> 4, "unsolicited")}
-            said["subfunction"] = int(row["subfunction_code"], 16)
-            code = 0x200 | code & 15
-        found.append(Message(number, said | {"function": code}))
-    return found
+    """The lines of ICSNPP's log of S7comm, which has not all of them."""
+    return [Message(0, _logged(row)) for row in rows(DATA / ICSNPP / f"baseline/analyzer.{name}/s7comm.log")]
+
+
+def _logged(row: dict[str, str]) -> dict[str, Any]:
+    code, kind = int(row["function_code"], 16), int(row["rosctr_code"])
+    said: dict[str, Any] = {"txn": _swapped(int(row["pdu_reference"])), "kind": "request" if kind == 1 else "response"}
+    if kind != 7:
+        return said | {"function": code}
+    sub, direction = int(row["subfunction_code"], 16), {4: "request", 8: "response"}
+    return said | {"function": 0x200 | code & 15, "subfunction": sub, "kind": direction.get(code >> 4, "unsolicited")}
+
+
+def _swapped(number: int) -> int:
+    """A number that ICSNPP reads with its bytes in the wrong order: the others of the header are the other way."""
+    return int.from_bytes(number.to_bytes(2, "little"))
 
 
 def ipal() -> list[Message]:

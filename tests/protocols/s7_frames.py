@@ -65,9 +65,11 @@ def filled(items: Sequence[bytes]) -> bytes:
     return b"".join(item + b"\0" * (len(item) & 1 if i < len(items) - 1 else 0) for i, item in enumerate(items))
 
 
-def user(kind: int, group: int, sub: int, data: bytes = b"", *, more: int = 0, error: int = 0) -> tuple[bytes, bytes]:
+def user(
+    kind: int, group: int, sub: int, data: bytes = b"", *, more: int = 0, error: int = 0, part: int = 0
+) -> tuple[bytes, bytes]:
     """Parameters and data of userdata: kind 4 asks, 8 answers, 0 is unasked."""
-    answer = struct.pack("!BBH", 0, more, error) if kind != 4 else b""
+    answer = struct.pack("!BBH", part, more, error) if kind != 4 else b""
     head = bytes([0, 1, 0x12, 4 + len(answer), 0x11 if kind == 4 else 0x12, kind << 4 | group, sub, 1])
     return head + answer, value(D_OCTETS, data) if data else b"\x0a\0\0\0"
 
@@ -143,5 +145,6 @@ class Line:
         self.number += 1
         return self.put(0, dt(message(USER, self.number, *user(4, group, sub, data))))
 
-    def tell(self, group: int, sub: int, data: bytes = b"", *, more: int = 0, error: int = 0) -> Line:
-        return self.put(1, dt(message(USER, self.number, *user(8, group, sub, data, more=more, error=error))))
+    def tell(self, group: int, sub: int, data: bytes = b"", *, more: int = 0, error: int = 0, part: int = 0) -> Line:
+        parameters, told = user(8, group, sub, data, more=more, error=error, part=part)
+        return self.put(1, dt(message(USER, self.number, parameters, told)))

@@ -168,8 +168,13 @@ def _about(data: Bytes, at: int, word: int, w: Row) -> int:
 
 @kernel()
 def _data_size(data: Bytes, at: int) -> int:
-    """Bytes of the data whose return code is at `at`: their length counts bits for bits, bytes and integers."""
+    """Bytes of the data whose return code is at `at`: their length counts bits for bits, bytes and integers.
+
+    What failed may have a length without data, and the transport size null.
+    """
     sort, length = u8(data, at + 1), be16(data, at + 2)
+    if sort == t.D_NULL and u8(data, at) != GOOD and u8(data, at) != 0:
+        return 0
     return (length + 7) >> 3 if t.D_BIT <= sort <= t.D_INTEGER else length
 
 

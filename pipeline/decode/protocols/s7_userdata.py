@@ -10,6 +10,7 @@ from pipeline.decode import forms as f
 from pipeline.decode import layout as c
 from pipeline.decode.bytes import Bytes, be16, u8
 from pipeline.decode.naming import add_name
+from pipeline.decode.notes import note, noted
 from pipeline.decode.protocols import s7_types as t
 from pipeline.decode.protocols.s7_head import BAD_LENGTH, REQUEST, RESPONSE, UNSOLICITED
 from pipeline.decode.runs import add_run
@@ -20,6 +21,7 @@ Row = NDArray[np.int64]
 MODULE_IDENTIFICATION, COMPONENT_IDENTIFICATION = 0x11, 0x1C
 """Partial lists that identify: the low byte of an SZL id, whatever its extract."""
 
+_PARTS_NS = 60 * c.NANOSECONDS
 _CONFLICT = int(Anomaly.CONFLICTING_RESPONSE)
 _PASSWORD = int(S7Flag.PASSWORD)
 _SAYS_IDENTITY = int(RecordFlag.IDENTITY)
@@ -28,7 +30,9 @@ _IDENTITY, _SZL, _CLOCK = int(Space.IDENTITY), int(Space.S7_SYSTEM_STATUS), int(
 _IDENTIFY, _ALARM, _REPORT = int(Op.IDENTIFY), int(Op.ALARM), int(Op.REPORT)
 _PRODUCT_CODE, _HARDWARE, _FIRMWARE = int(Identity.PRODUCT_CODE), int(Identity.HARDWARE), int(Identity.FIRMWARE)
 _VERSION = f.form(f.V_U32BE)
-_GOOD, _NULL = 0xFF, 0
+_GOOD, _NO_DATA, _NULL = 0xFF, 0x0A, 0
+_LISTS = 0x571
+_FOLLOWS = 1
 
 
 def _components() -> NDArray[np.int64]:
@@ -94,27 +98,53 @@ def _identity(data: Bytes, at: int, each: int, count: int, lists: int, w: Row) -
 
 
 @kernel()
-def _status_list(data: Bytes, at: int, end: int, first: bool, w: Row) -> int:
-    """A system status list: its id and index, and the records that are whole; later parts have no head."""
-    if not first or end - at < 4:
-        return 0
-    lists = be16(data, at)
-    if w[c.S_HAS_REQUEST] and w[c.ASKED + c.S_SPACE] == _SZL and w[c.ASKED + c.S_ADDR] != lists:
-        w[c.S_ANOMALY] |= _CONFLICT
+def _list_of(lists: int, index: int, w: Row) -> int:
+    """The record is about a status list; two of them identify the device."""
     w[c.S_SPACE] = _SZL
     w[c.S_ADDR] = lists
-    w[c.S_ADDR_SUB] = be16(data, at + 2)
-    sort = lists & 0xFF
-    identifies = sort in (MODULE_IDENTIFICATION, COMPONENT_IDENTIFICATION)
-    if identifies:
+    w[c.S_ADDR_SUB] = index
+    if lists & 0xFF in (MODULE_IDENTIFICATION, COMPONENT_IDENTIFICATION):
         w[c.S_OP] = _IDENTIFY
+    return 0
+
+
+@kernel()
+def _later_part(data: Bytes, at: int, end: int, w: Row) -> bool:
+    """Whether parameters belong to a later part of a list, which is told of by the reference of its data unit.
+
+    Which list that is was said by the first part; where that was not seen it stays unknown.
+    """
+    asks = w[c.S_KIND] == REQUEST
+    reference = u8(data, at + 8) if end - at >= 12 else i64(0)
+    later = asks and end - at >= 12
+    if w[c.S_KIND] == RESPONSE:
+        later = w[c.ASKED + c.S_EXTRA] == _FOLLOWS if w[c.S_HAS_REQUEST] else reference != 0
+    if later and asks:
+        w[c.S_EXTRA] = _FOLLOWS
+        known = noted(w, w[c.X_FLOW] ^ _LISTS, reference, _PARTS_NS)
+        if known >= 0:
+            _list_of(known >> 16, known & 0xFFFF, w)
+    return bool(later)
+
+
+@kernel()
+def _status_list(data: Bytes, at: int, end: int, reference: int, w: Row) -> int:
+    """The first part of a system status list: its id and index, and the records that are whole."""
+    if end - at < 4:
+        return 0
+    lists, index = be16(data, at), be16(data, at + 2)
+    if w[c.S_HAS_REQUEST] and w[c.ASKED + c.S_ADDR] != lists:
+        w[c.S_ANOMALY] |= _CONFLICT
+    _list_of(lists, index, w)
     if w[c.S_KIND] != RESPONSE or end - at < 8:
         return 0
+    if reference:
+        note(w, w[c.X_FLOW] ^ _LISTS, reference, (lists << 16) | index)
     each, count = be16(data, at + 4), be16(data, at + 6)
     w[c.S_COUNT] = count
-    least = 28 if sort == MODULE_IDENTIFICATION else 4
-    if identifies and each >= least:
-        _identity(data, at + 8, each, min(count, (end - at - 8) // each), sort, w)
+    least = 28 if lists & 0xFF == MODULE_IDENTIFICATION else 4
+    if w[c.S_OP] == _IDENTIFY and each >= least:
+        _identity(data, at + 8, each, min(count, (end - at - 8) // each), lists & 0xFF, w)
     return 0
 
 
@@ -143,13 +173,13 @@ def _clock(data: Bytes, at: int, end: int, w: Row) -> int:
 
 @kernel()
 def _outcome(data: Bytes, at: int, end: int, values: int, limit: int, w: Row) -> int:
-    """Error code of the parameters, else the return code of the data."""
+    """Error code of the parameters, else the return code of the data; no data beside no error is a success."""
     if end - at >= 12:
         w[c.S_STATUS] = be16(data, at + 10)
-    if w[c.S_STATUS] == 0 and limit - values >= 4 and u8(data, values) != _GOOD:
-        code = u8(data, values)
-        empty = u8(data, values + 1) == _NULL and be16(data, values + 2) == 0
-        w[c.S_STATUS] = 0 if empty and code == 0x0A and w[c.S_FUNC] == t.USERDATA | t.CLOCK else code
+    if w[c.S_STATUS] != 0 or limit - values < 4 or u8(data, values) == _GOOD:
+        return 0
+    if end - at < 12 or u8(data, values) != _NO_DATA or u8(data, values + 1) != _NULL:
+        w[c.S_STATUS] = u8(data, values)
     return 0
 
 
@@ -174,6 +204,8 @@ def userdata(data: Bytes, at: int, end: int, values: int, limit: int, w: Row) ->
                 w[c.S_ADDR] = w[c.ASKED + c.S_ADDR]
                 w[c.S_ADDR_SUB] = w[c.ASKED + c.S_ADDR_SUB]
                 w[c.S_NAME_ID] = w[c.ASKED + c.S_NAME_ID]
+    if group == t.CPU and sub == t.SZL and _later_part(data, at, end, w):
+        return 0
     if group == t.SECURITY and sub == t.PASSWORD and w[c.S_KIND] == REQUEST:
         w[c.S_FLAGS] |= _PASSWORD
         return 0
@@ -185,9 +217,7 @@ def userdata(data: Bytes, at: int, end: int, values: int, limit: int, w: Row) ->
         w[c.S_ANOMALY] |= BAD_LENGTH
         size = limit - place
     if group == t.CPU and sub == t.SZL:
-        again = w[c.S_KIND] == REQUEST and end - at >= 12
-        later = w[c.S_KIND] == RESPONSE and w[c.S_HAS_REQUEST] and w[c.ASKED + c.S_SPACE] == 0
-        return _status_list(data, place, place + size, not again and not later, w)
+        return _status_list(data, place, place + size, u8(data, at + 8) if end - at >= 12 else 0, w)
     if group == t.BLOCKS:
         return _blocks(data, place, place + size, w)
     if group == t.CLOCK:
