@@ -238,7 +238,7 @@ def s7comm_identity() -> list[Packet]:
     head = struct.pack("!HHHH", 0x1C, 0, 34, 5)
     line.inquire(4, 1, b"\0\x1c\0\0").tell(4, 1, head + b"".join(parts), more=1, part=0xD5)
     line.number += 1
-    follow = bytes([0, 1, 0x12, 8, 0x12, 0x44, 1, 1, 0xD5, 0, 0, 0])
+    follow = bytes([0, 1, 0x12, 8, 0x12, 0x44, 1, 1, 0, 0, 0, 0])
     line.put(0, dt(message(USER, line.number, follow, b"\x0a\0\0\0"))).tell(
         4, 1, component(7, b"CPU 315-2 PN/DP"), part=0xD5
     )

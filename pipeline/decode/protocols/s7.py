@@ -95,7 +95,7 @@ def frame(data: Bytes, at: int, end: int, w: Row) -> int:
     if u8(data, at + 1) != 0:
         return -1
     length, header = be16(data, at + 2), u8(data, at + 4) + 5
-    known = w[c.X_STATE] & ESTABLISHED and not w[c.X_STRICT]
+    known = w[c.X_STATE] & (ESTABLISHED | INSIDE << w[c.C_DIR]) and not w[c.X_STRICT]
     if length < SHORTEST or length > LONGEST or header < SHORTEST or header > length:
         return size if known else -1
     if known:

@@ -23,7 +23,7 @@ MODULE_IDENTIFICATION, COMPONENT_IDENTIFICATION = 0x11, 0x1C
 
 _PARTS_NS = 60 * c.NANOSECONDS
 _CONFLICT = int(Anomaly.CONFLICTING_RESPONSE)
-_PASSWORD = int(S7Flag.PASSWORD)
+_MORE, _PASSWORD = int(S7Flag.MORE), int(S7Flag.PASSWORD)
 _SAYS_IDENTITY = int(RecordFlag.IDENTITY)
 _READ, _WRITTEN = int(Direction.READ), int(Direction.WRITTEN)
 _IDENTITY, _SZL, _CLOCK = int(Space.IDENTITY), int(Space.S7_SYSTEM_STATUS), int(Space.DEVICE_TIME)
@@ -110,7 +110,7 @@ def _list_of(lists: int, index: int, w: Row) -> int:
 
 @kernel()
 def _later_part(data: Bytes, at: int, end: int, w: Row) -> bool:
-    """Whether parameters belong to a later part of a list, which is told of by the reference of its data unit.
+    """Whether parameters belong to a later part of a list, which is asked for by the sequence number of the one before.
 
     Which list that is was said by the first part; where that was not seen it stays unknown.
     """
@@ -121,14 +121,14 @@ def _later_part(data: Bytes, at: int, end: int, w: Row) -> bool:
         later = w[c.ASKED + c.S_EXTRA] == _FOLLOWS if w[c.S_HAS_REQUEST] else reference != 0
     if later and asks:
         w[c.S_EXTRA] = _FOLLOWS
-        known = noted(w, w[c.X_FLOW] ^ _LISTS, reference, _PARTS_NS)
+        known = noted(w, w[c.X_FLOW] ^ _LISTS, u8(data, at + 7), _PARTS_NS)
         if known >= 0:
             _list_of(known >> 16, known & 0xFFFF, w)
     return bool(later)
 
 
 @kernel()
-def _status_list(data: Bytes, at: int, end: int, reference: int, w: Row) -> int:
+def _status_list(data: Bytes, at: int, end: int, sequence: int, w: Row) -> int:
     """The first part of a system status list: its id and index, and the records that are whole."""
     if end - at < 4:
         return 0
@@ -138,8 +138,8 @@ def _status_list(data: Bytes, at: int, end: int, reference: int, w: Row) -> int:
     _list_of(lists, index, w)
     if w[c.S_KIND] != RESPONSE or end - at < 8:
         return 0
-    if reference:
-        note(w, w[c.X_FLOW] ^ _LISTS, reference, (lists << 16) | index)
+    if w[c.S_FLAGS] & _MORE:
+        note(w, w[c.X_FLOW] ^ _LISTS, sequence, (lists << 16) | index)
     each, count = be16(data, at + 4), be16(data, at + 6)
     w[c.S_COUNT] = count
     least = 28 if lists & 0xFF == MODULE_IDENTIFICATION else 4
@@ -217,7 +217,7 @@ def userdata(data: Bytes, at: int, end: int, values: int, limit: int, w: Row) ->
         w[c.S_ANOMALY] |= BAD_LENGTH
         size = limit - place
     if group == t.CPU and sub == t.SZL:
-        return _status_list(data, place, place + size, u8(data, at + 8) if end - at >= 12 else 0, w)
+        return _status_list(data, place, place + size, u8(data, at + 7), w)
     if group == t.BLOCKS:
         return _blocks(data, place, place + size, w)
     if group == t.CLOCK:
