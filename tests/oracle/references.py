@@ -128,7 +128,7 @@ REFERENCES: tuple[Reference, ...] = (
     ),
     *(
         Reference("tshark, connections", name, _read(s7.openings, name), needs_tshark=True, mine=s7.ours_openings)
-        for name in ("snap7", "s7ident", "s7comm_plus", "wincc_s300", "golden/s7comm_plus", "golden/s7comm_items")
+        for name in ("s7ident", "s7comm_plus", "golden/s7comm_plus", "golden/s7comm_items")
     ),
     Reference("ICSNPP log", "snap7", partial(s7.icsnpp, "snap7"), mine=s7.ours_anywhere),
     Reference("ICSNPP log", "s7ident", partial(s7.icsnpp, "s7ident"), mine=s7.ours_anywhere),
