@@ -125,7 +125,7 @@ class S7Flag(IntFlag):
 
     NONE = 0
     PG = 1 << 3
-    """The connection was opened as one of a programming device; with none of PG, OP and BASIC its opening was not seen."""
+    """The connection was opened by a programming device; with none of PG, OP and BASIC its opening was not seen."""
     OP = 1 << 4
     BASIC = 1 << 5
     """A connection of neither kind, such as of an HMI or between controllers."""
