@@ -101,7 +101,10 @@ def text(value: float) -> str:
 
 def values(item: Item | None, number: int, sort: int, data: bytes, direction: int) -> Iterator[Point]:
     """The points of an item's data."""
-    if item is None or not item.space or (item.each == 0 and len(data) != 1):
+    differs = (
+        item and item.each and (len(data) % item.each or (item.count < 127 and len(data) != item.each * item.count))
+    )
+    if item is None or not item.space or differs or (item.each == 0 and (len(data) != 1 or item.count != 1)):
         letter = _RAW.get(sort, "B")
         if len(data) % struct.calcsize(letter):
             letter = "B"

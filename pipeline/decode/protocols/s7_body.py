@@ -153,6 +153,7 @@ def body(data: Bytes, at: int, size: int, w: Row) -> int:
     elif limit > end:
         w[c.S_ANOMALY] |= BAD_LENGTH
         if w[c.X_JOINED]:  # a fragment is missing, nobody knows which
+            w[c.S_OP] = t.OP[w[c.S_FUNC]] if w[c.S_FUNC] < t.COTP else 0
             return 0
         values, limit = min(values, end), end
     stop = min(values, end)

@@ -118,7 +118,10 @@ def _raw(data: Bytes, at: int, size: int, sort: int, number: int, direction: int
 
 @kernel()
 def _values(data: Bytes, at: int, size: int, word: int, sort: int, number: int, direction: int, w: Row) -> int:
-    """Points of the values of an item, data[at:at + size]."""
+    """Points of the values of an item, data[at:at + size].
+
+    Values of another number than was asked for are told raw: which of them are meant nobody says.
+    """
     space, each = _space(word), _each(word)
     if space == 0 or (each == 0 and size != 1):
         return _raw(data, at, size, sort, number, direction, w)
@@ -132,6 +135,7 @@ def _values(data: Bytes, at: int, size: int, word: int, sort: int, number: int, 
     asked = (word >> 56) & _MANY
     if (each > 0 and count * each != size) or (asked < _MANY and count != asked):
         w[c.S_ANOMALY] |= _COUNT if direction == _WRITTEN else _CONFLICT
+        return _raw(data, at, size, sort, number, direction, w)
     addr = word & 0xFFFFFF
     if addr + count * step > _LAST_ADDRESS:
         w[c.S_ANOMALY] |= _OVERFLOW

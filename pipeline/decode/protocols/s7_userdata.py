@@ -187,9 +187,9 @@ def _outcome(data: Bytes, at: int, end: int, values: int, limit: int, w: Row) ->
 def userdata(data: Bytes, at: int, end: int, values: int, limit: int, w: Row) -> int:
     """Userdata with parameters data[at:end] and data data[values:limit]."""
     group, sub = w[c.S_FUNC] & 15, w[c.S_SUBFUNC] & 0xFF
-    w[c.S_OP] = t.USER_OP[group, sub]
     if end - at < 8:
         return 0
+    w[c.S_OP] = t.USER_OP[group, sub]
     if w[c.S_KIND] == UNSOLICITED:
         w[c.S_OP] = _ALARM if group == t.CPU else _REPORT
     elif w[c.S_KIND] == RESPONSE:
