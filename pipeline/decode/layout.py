@@ -42,16 +42,16 @@ PT8 = 2
 COUNTERS_AT = 48
 SEGMENT_AT = 128
 S_AT = 160
-ASKED_AT = 240
+ASKED_AT = 200
 ASKED = ASKED_AT - S_AT
 """Added to a scratch column: the same column of the request that a response answers."""
-CONTEXT_AT = 312
-ASIDE_AT = 320
-FRAMES_AT = 352
-HEADS_AT = 360
-BODIES_AT = 368
+CONTEXT_AT = 240
+ASIDE_AT = 248
+FRAMES_AT = 288
+HEADS_AT = 296
+BODIES_AT = 304
 """Addresses of the kernels of each protocol."""
-RUNS_AT = 376
+RUNS_AT = 312
 
 # --- segment: one packet's transport payload and what surrounds it
 (G_TS, G_PACKET, G_OFF, G_LEN, G_BUF, G_SRC_HI, G_SRC_LO, G_DST_HI, G_DST_LO, G_SPORT, G_DPORT, G_TRANSPORT, G_SEQ,
@@ -82,11 +82,7 @@ GIVEN_UP = -1
  S_LOST, S_MORE, S_KEEP, S_NAMES, S_JOIN, S_EXTRA) = range(S_AT, S_AT + 31)  # fmt: skip
 HANDED_ON = 14
 """The first columns of the scratch are those that a request hands to its response, then its extras."""
-S_EXTRAS = 40
-"""Numbers that a request hands on besides: more than the first FEW only where the second of them is not 0."""
-FEW = 8
-CLEARED = 31 + FEW
-"""Columns of the scratch that are 0 for a new record; extras beyond them mean what the ones before them say."""
+S_EXTRAS = 8
 SCRATCH = 31 + S_EXTRAS
 ROLE_REQUEST, ROLE_EITHER, ROLE_RESPONSE = 1, 0, -1
 SURE_REQUEST, SURE_RESPONSE = 2, -2
@@ -128,7 +124,13 @@ TEXT = 512
 NOTES_AT = TEXT_AT + TEXT
 NOTES = 1024
 NOTE = 5
-WORK = NOTES_AT + NOTES * NOTE
+
+# --- what more a request hands on than its scratch has room for (`handover`)
+HANDED_AT = NOTES_AT + NOTES * NOTE
+HANDOVERS = 1024
+HANDOVER = 40
+"""Numbers of a request at most."""
+WORK = HANDED_AT + HANDOVERS * (HANDOVER + 1)
 
 # --- encodings of a run's values
 (ENC_BIT, ENC_U8, ENC_U16BE, ENC_CONST, ENC_BOOL_FF00, ENC_TEXT, ENC_BYTES) = range(7)

@@ -156,12 +156,9 @@ def recall(pend: Rows, q: int, w: Row) -> int:
     extra = c.S_EXTRA - c.S_AT
     w[c.ASKED + c.S_EXTRA] = pend[q, extra]
     w[c.ASKED + c.S_EXTRA + 1] = pend[q, extra + 1]
-    if pend[q, extra + 1]:
-        for i in range(2, c.S_EXTRAS):
-            w[c.ASKED + c.S_EXTRA + i] = pend[q, extra + i]
-    else:
-        for i in range(2, c.FEW):
-            w[c.ASKED + c.S_EXTRA + i] = 0
+    many = pend[q, extra + 1] != 0
+    for i in range(2, c.S_EXTRAS):
+        w[c.ASKED + c.S_EXTRA + i] = pend[q, extra + i] if many else 0
     return 0
 
 

@@ -59,7 +59,7 @@ call = indirect_call()
 @kernel(inline=True)
 def clear(w: Row) -> int:
     """An empty record."""
-    for i in range(c.S_AT, c.S_AT + c.CLEARED):
+    for i in range(c.S_AT, c.S_AT + c.SCRATCH):
         w[i] = 0
     w[c.S_RTT] = -1
     return 0

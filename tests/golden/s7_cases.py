@@ -91,8 +91,8 @@ def s7comm_items() -> list[Packet]:
 def s7comm_many_items() -> list[Packet]:
     """More items than a request hands on: the values of the last ones are told without their address."""
     line = Line().connect().setup(960)
-    many = [any_item(WORD, 1, DB, 16 * k, 7) for k in range(45)]
-    line.read(*many).values(*(words(k) for k in range(45)))
+    many = [any_item(WORD, 1, DB, 16 * k, 7) for k in range(49)]
+    line.read(*many).values(*(words(k) for k in range(49)))
     return line.packets
 
 

@@ -69,7 +69,7 @@ def exchanges(draw: random.Random, count: int) -> list[tuple[int, bytes]]:
     """(side, message) of random jobs with their answers, some not answered."""
     found = []
     for txn in range(1, count + 1):
-        items = [any_of(draw) for _ in range(draw.choice((1, 1, 1, 2, 5, 20, 45)))]
+        items = [any_of(draw) for _ in range(draw.choice((1, 1, 1, 2, 5, 20, 49)))]
         function = draw.choice((4, 4, 5))
         told = [told_of(draw, item) for item in items]
         codes = bytes(draw.choice((0xFF, 0xFF, 3, 5, 0)) for _ in items)

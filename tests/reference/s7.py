@@ -17,7 +17,7 @@ _AREAS = {
 }  # fmt: skip
 _RAW = {5: "h", 6: "i", 7: "f"}
 _OPS = {4: Op.READ, 5: Op.WRITE, 0xF0: Op.SESSION, 0x29: Op.STOP}
-MOST = 39
+MOST = 47
 
 Point = tuple[int, int, int, str, int, int]
 """Space, address, second part, value as text, quality, direction."""

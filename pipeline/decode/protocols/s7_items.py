@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from detectors.jit import i64, kernel
 from pipeline.decode import layout as c
 from pipeline.decode.bytes import Bytes, be16, be32, u8
+from pipeline.decode.handover import hand_on, handed_on
 from pipeline.decode.protocols import s7_types as t
 from pipeline.decode.protocols.s7_head import BAD_LENGTH
 from pipeline.decode.runs import add_run
@@ -20,7 +21,8 @@ from schemas.codes import Anomaly, Direction, Quality
 
 Row = NDArray[np.int64]
 
-MOST = c.S_EXTRAS - 1
+_FEW = c.S_EXTRAS - 1
+MOST = _FEW + c.HANDOVER
 """Items of a request that its answer is given; the values of those beyond are told without their address."""
 GOOD = 0xFF
 """Return code of an item that succeeded."""
@@ -205,8 +207,11 @@ def asked(data: Bytes, at: int, end: int, values: int, limit: int, w: Row) -> in
         if i == 0:
             _about(data, at, word, w)
         if i < MOST:
-            w[c.S_EXTRA + 1 + i] = word
             w[c.S_EXTRA] = i + 1
+            if i < _FEW:
+                w[c.S_EXTRA + 1 + i] = word
+            else:
+                hand_on(w, i - _FEW, word)
         at += size + (size & 1 if i < count - 1 else 0)
         if not writes:
             if count > 1:
@@ -241,7 +246,7 @@ def _asked_word(i: int, w: Row) -> int:
     """Item `i` of the request, 0 where it is not known."""
     if w[c.S_HAS_REQUEST] == 0 or i >= w[c.ASKED + c.S_EXTRA]:
         return 0
-    return int(w[c.ASKED + c.S_EXTRA + 1 + i])
+    return int(w[c.ASKED + c.S_EXTRA + 1 + i]) if i < _FEW else handed_on(w, i - _FEW)
 
 
 @kernel()
