@@ -186,6 +186,22 @@ def test_a_number_that_never_changes() -> None:
     ]
 
 
+def test_a_long_read_answered_long_after_knows_its_first_items_only() -> None:
+    """Its place is taken by a long read 1,024 records later; what is behind the seventh item is told raw."""
+    items = [any_item(WORD, 1, M, 16 * k) for k in range(10)]
+    told = filled([value(D_BYTE, bytes([0, k])) for k in range(10)])
+    line = Line().read(*items)
+    line.talk.step = 1000
+    for _ in range(1023):
+        line.put(0, dt(b""))
+    line.read(*items).answer(b"\4\x0a", told)
+    line.number = 1
+    line.answer(b"\4\x0a", told)
+    late, early = feed(blocks(line.packets)).of(Kind.RESPONSE)
+    assert {p.quality for p in late.points} == {0}
+    assert [p.quality for p in early.points] == [0] * 7 + [Quality.ADDRESS_UNKNOWN] * 6
+
+
 def test_messages_never_completed_are_bounded() -> None:
     line = Line().read(any_item(WORD, 1, M, 0))
     for _ in range(200):
