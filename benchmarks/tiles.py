@@ -14,6 +14,8 @@ from tests.decode.packets import Packet, Talk
 from tests.protocols import bacnet_apdus as bacnet
 from tests.protocols.dnp3_frames import READ, Line, classes, indexed, ranged
 from tests.protocols.iec104_apdus import Stations, asdu, sequence
+from tests.protocols.s7_frames import D_BYTE, D_REAL, DB, REAL, WORD, any_item, value
+from tests.protocols.s7_frames import Line as S7Line
 
 _PCAP = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 65535, 1)
 _HEADER, _PAYLOAD = 16, 16 + 54
@@ -91,12 +93,33 @@ def bacnet_lists() -> Session:
     return Session(d.packets, 16, 8 * 250)
 
 
+def s7_reads() -> Session:
+    """Sixteen reads of one to five REAL variables of a data block, each an item of its own."""
+    line, points = S7Line(Talk(server_port=102)), 0
+    for k in range(16):
+        items = 1 + k % 5
+        line.read(*(any_item(REAL, 1, DB, 32 * (k + i), 5) for i in range(items)))
+        line.values(*(value(D_REAL, struct.pack(">f", k + i)) for i in range(items)))
+        points += items + (items if items > 1 else 0)
+    return Session(line.packets, 32, points)
+
+
+def s7_block() -> Session:
+    """Sixteen reads of 110 words of a data block, as many as a PDU of 240 bytes takes."""
+    line = S7Line(Talk(server_port=102))
+    for k in range(16):
+        line.read(any_item(WORD, 110, DB, 0, 5)).values(value(D_BYTE, struct.pack(">110H", *range(k, k + 110))))
+    return Session(line.packets, 32, 16 * 110)
+
+
 SESSIONS = {
     "dnp3": dnp3_poll,
     "dnp3 integrity poll": dnp3_integrity,
     "iec104": iec104_values,
     "bacnet": bacnet_reads,
     "bacnet arrays": bacnet_lists,
+    "s7comm": s7_reads,
+    "s7comm block": s7_block,
 }
 
 

@@ -14,6 +14,7 @@ from schemas.flags import Dnp3Flag as Dnp3Flag
 from schemas.flags import Iec104Flag as Iec104Flag
 from schemas.flags import Quality as Quality
 from schemas.flags import RecordFlag as RecordFlag
+from schemas.flags import S7Flag as S7Flag
 
 
 class Protocol(IntEnum):

@@ -142,3 +142,22 @@ class Iec104Flag(IntFlag):
     """One address for a sequence of elements (SQ)."""
     SELECT = 1 << 9
     """The command selects (S/E)."""
+
+
+class S7Flag(IntFlag):
+    """The low 24 bits of `flags` for S7comm; the low 3 are the ROSCTR, bits 16 to 23 the number of items."""
+
+    NONE = 0
+    PG = 1 << 3
+    """The connection was opened by a programming device; with none of PG, OP and BASIC its opening was not seen."""
+    OP = 1 << 4
+    BASIC = 1 << 5
+    """A connection of neither kind, such as of an HMI or between controllers."""
+    MORE = 1 << 6
+    """More parts follow, of a block or of an answer."""
+    PASSWORD = 1 << 7
+    """A password is there; it is not kept."""
+    PLUS = 1 << 8
+    """S7comm-plus: version, opcode and function only."""
+    FROM_DEVICE = 1 << 9
+    """A job that the controller gives to who downloads to it."""

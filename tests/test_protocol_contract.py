@@ -44,10 +44,18 @@ LAWFUL = {
     ),
     Protocol.IEC104: ("iec104_session", "iec104_commands", "iec104_system", "iec104_files"),
     Protocol.BACNET: (),  # over UDP alone
+    Protocol.S7COMM: (
+        "s7comm_session",
+        "s7comm_items",
+        "s7comm_fragments",
+        "s7comm_control",
+        "s7comm_download",
+        "s7comm_userdata",
+    ),
 }
 """Golden captures of one TCP connection in order and without malformed PDUs: streams that may be cut anywhere."""
 
-HELD_BACK = ("modbus_lost_segment", "modbus_reordered", "iec104_sequence")
+HELD_BACK = ("modbus_lost_segment", "modbus_reordered", "iec104_sequence", "s7comm_lost_fragment")
 """Golden captures with holes, whose end gives out what waited behind them."""
 
 EVERY = [(p, name) for p in PROTOCOLS for name in CASES if name.startswith(p.name.lower())]

@@ -126,7 +126,13 @@ TEXT = 512
 NOTES_AT = TEXT_AT + TEXT
 NOTES = 1024
 NOTE = 5
-WORK = NOTES_AT + NOTES * NOTE
+
+# --- what more a request hands on than its scratch has room for (`handover`)
+HANDED_AT = NOTES_AT + NOTES * NOTE
+HANDOVERS = 1024
+HANDOVER = 40
+"""Numbers of a request at most."""
+WORK = HANDED_AT + HANDOVERS * (HANDOVER + 1)
 
 # --- encodings of a run's values
 (ENC_BIT, ENC_U8, ENC_U16BE, ENC_CONST, ENC_BOOL_FF00, ENC_TEXT, ENC_BYTES) = range(7)

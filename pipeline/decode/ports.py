@@ -12,7 +12,7 @@ from schemas.codes import Protocol
 INDUSTRIAL: dict[Protocol, tuple[tuple[int, ...], tuple[int, ...]]] = {
     Protocol.MODBUS: ((502,), (502,)),
     Protocol.DNP3: ((20000,), (20000,)),
-    Protocol.ISO_TSAP: ((102,), ()),
+    Protocol.S7COMM: ((102,), ()),
     Protocol.ENIP: ((44818,), (44818, 2222)),
     Protocol.IEC104: ((2404,), ()),
     Protocol.BACNET: ((), (47808,)),

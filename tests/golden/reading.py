@@ -23,6 +23,7 @@ from schemas.codes import (
     Protocol,
     Quality,
     RecordFlag,
+    S7Flag,
     Space,
     Transport,
 )
@@ -32,6 +33,7 @@ FLAGS: dict[int, type[IntFlag]] = {
     Protocol.IEC104: Iec104Flag,
     Protocol.DNP3: Dnp3Flag,
     Protocol.BACNET: BacnetFlag,
+    Protocol.S7COMM: S7Flag,
 }
 OMITTED_WHEN_ZERO = (
     *("vlan", "unit", "txn", "subfunc", "addr", "count", "addr_sub", "status", "gap_bytes", "peer_seq", "peer_unit"),
@@ -86,11 +88,14 @@ def _flags(value: IntFlag) -> str:
 
 
 def _own_flags(protocol: int, flags: int) -> str:
-    """The flags of every protocol, and those of this one; an IEC-104 record's cause comes first."""
+    """The flags of every protocol, and those of this one; first the cause of IEC 104, the ROSCTR and items of S7."""
     if protocol not in FLAGS:
         return _flags(RecordFlag(flags))
     words = [f"cause {flags & 63}"] if protocol == Protocol.IEC104 else []
     own = flags & 0xFFFFC0 if words else flags & 0xFFFFFF
+    if protocol == Protocol.S7COMM:
+        words = [f"rosctr {flags & 7}"] + ([f"{flags >> 16 & 255} items"] if flags >> 16 & 255 else [])
+        own = flags & 0xFFF8
     common = RecordFlag(flags & 0xFF000000)
     return "|".join([*words, *filter(None, (_flags(FLAGS[protocol](own)), _flags(common)))])
 

@@ -38,6 +38,11 @@ FIELDS: dict[str, str] = {
     "test": "test",
     "originator": "originator address",
     "qualities": "quality of each value",
+    "items": "place of each item that was asked for or refused",
+    "name": "block or service",
+    "called": "called TSAP",
+    "calling": "calling TSAP",
+    "version": "version of S7comm-plus",
     "times": "the device's own time of each value, in milliseconds",
 }
 """What parsers are compared on."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
-from tests.oracle import bacnet, dnp3, iec104, ipal, ours, tshark, zeek
+from tests.oracle import bacnet, dnp3, iec104, ipal, ours, s7, tshark, zeek
 from tests.oracle.compare import Agreement, compare
 from tests.oracle.data import CAPTURES, DATA, capture, tshark_version
 from tests.oracle.message import Message
@@ -18,7 +18,7 @@ from tests.protocols.modbus_pdus import EXCHANGES
 from tests.protocols.wire import Conversation, mbap
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
-OTHERS = dnp3.CAPTURES | iec104.CAPTURES | bacnet.CAPTURES
+OTHERS = dnp3.CAPTURES | iec104.CAPTURES | bacnet.CAPTURES | s7.CAPTURES
 """Short name and place of the captures of other protocols than Modbus."""
 HAND_MADE = "hand-made"
 """Name of the capture of all exchanges that `tests.protocols.modbus_pdus` specifies, each with its own transaction."""
@@ -130,4 +130,17 @@ REFERENCES: tuple[Reference, ...] = (
         Reference("tshark", name, _read(bacnet.tshark, name), needs_tshark=True, mine=bacnet.ours)
         for name in (*bacnet.CAPTURES, *(f"golden/{case}" for case in bacnet.GOLDEN))
     ),
+    *(
+        Reference("tshark", name, _read(s7.tshark, name), needs_tshark=True, mine=s7.ours)
+        for name in (*s7.CAPTURES, *(f"golden/{case}" for case in s7.GOLDEN))
+    ),
+    *(
+        Reference("tshark, connections", name, _read(s7.openings, name), needs_tshark=True, mine=s7.ours_openings)
+        for name in ("s7ident", "s7comm_plus", "golden/s7comm_plus", "golden/s7comm_items")
+    ),
+    Reference("ICSNPP log", "snap7", partial(s7.icsnpp, "snap7"), mine=s7.ours_anywhere),
+    Reference("ICSNPP log", "s7ident", partial(s7.icsnpp, "s7ident"), mine=s7.ours_anywhere),
+    Reference("ICSNPP log", "s7comm_plus", partial(s7.icsnpp, "s7comm_plus"), mine=s7.ours_anywhere),
+    Reference("ICSNPP S7comm-plus log", "s7comm_plus", s7.icsnpp_plus, mine=s7.ours_plus),
+    Reference("IPAL transcriber", "ipal-s7", s7.ipal, mine=s7.ours_in_turn),
 )

@@ -1,0 +1,225 @@
+"""Userdata of S7comm: system status lists with what they say of the device, blocks, clock, password, programmer."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.jit import i64, kernel
+from pipeline.decode import forms as f
+from pipeline.decode import layout as c
+from pipeline.decode.bytes import Bytes, be16, u8
+from pipeline.decode.naming import add_name
+from pipeline.decode.notes import note, noted
+from pipeline.decode.protocols import s7_types as t
+from pipeline.decode.protocols.s7_head import BAD_LENGTH, REQUEST, RESPONSE, UNSOLICITED
+from pipeline.decode.runs import add_run
+from schemas.codes import Anomaly, Direction, Identity, Op, RecordFlag, S7Flag, Space
+
+Row = NDArray[np.int64]
+
+MODULE_IDENTIFICATION, COMPONENT_IDENTIFICATION = 0x11, 0x1C
+"""Partial lists that identify: the low byte of an SZL id, whatever its extract."""
+
+_PARTS_NS = 60 * c.NANOSECONDS
+_CONFLICT = int(Anomaly.CONFLICTING_RESPONSE)
+_MORE, _PASSWORD = int(S7Flag.MORE), int(S7Flag.PASSWORD)
+_SAYS_IDENTITY = int(RecordFlag.IDENTITY)
+_READ, _WRITTEN = int(Direction.READ), int(Direction.WRITTEN)
+_IDENTITY, _SZL, _CLOCK = int(Space.IDENTITY), int(Space.S7_SYSTEM_STATUS), int(Space.DEVICE_TIME)
+_IDENTIFY, _ALARM, _REPORT = int(Op.IDENTIFY), int(Op.ALARM), int(Op.REPORT)
+_PRODUCT_CODE, _HARDWARE, _FIRMWARE = int(Identity.PRODUCT_CODE), int(Identity.HARDWARE), int(Identity.FIRMWARE)
+_VERSION = f.form(f.V_U32BE)
+_GOOD, _NO_DATA, _NULL = 0xFF, 0x0A, 0
+_LISTS = 0x571
+_FOLLOWS = 1
+
+
+def _components() -> NDArray[np.int64]:
+    """The Identity that a record of list 0x1C tells, by its index."""
+    found = np.zeros(16, np.int64)
+    for index, role in {
+        1: Identity.NAME,
+        3: Identity.LOCATION,
+        5: Identity.SERIAL,
+        7: Identity.MODEL,
+    }.items():
+        found[index] = int(role)
+    return found
+
+
+_COMPONENTS = _components()
+
+
+@kernel()
+def _length(data: Bytes, at: int, most: int) -> int:
+    """Characters of a text that is filled up with zeros or spaces."""
+    size = i64(0)
+    for i in range(most):
+        byte = u8(data, at + i)
+        if byte == 0:
+            break
+        if byte != 32:
+            size = i64(i + 1)
+    return int(size)
+
+
+@kernel()
+def _says(role: int, encoding: int, at: int, size: int, w: Row) -> int:
+    """A point of what the device says that it is."""
+    run = add_run(w, _IDENTITY, role, 1, encoding, at, _READ, 0)
+    if run >= 0 and encoding == c.ENC_TEXT:
+        w[c.RUNS_AT + run * c.RUN + c.N_LENGTH] = size
+    w[c.S_FLAGS] |= _SAYS_IDENTITY
+    return 0
+
+
+@kernel()
+def _identity(data: Bytes, at: int, each: int, count: int, lists: int, w: Row) -> int:
+    """The records of an identifying list: order number and versions (0x11), names and serial number (0x1C).
+
+    A version is `V` and three numbers, told as the 32 bits that they are.
+    """
+    for i in range(count):
+        place = at + i * each
+        index = be16(data, place) & 0xFF
+        if lists == MODULE_IDENTIFICATION:
+            size = _length(data, place + 2, 20)
+            if index == 1 and size > 0:
+                _says(_PRODUCT_CODE, c.ENC_TEXT, place + 2, size, w)
+            if (index == 6 or index == 7) and u8(data, place + 24) == 86:
+                _says(_HARDWARE if index == 6 else _FIRMWARE, _VERSION, place + 24, 4, w)
+            continue
+        role = _COMPONENTS[index & 15] if index < 16 else i64(0)
+        size = _length(data, place + 2, each - 2)
+        if role > 0 and size > 0:
+            _says(role, c.ENC_TEXT, place + 2, size, w)
+    return 0
+
+
+@kernel()
+def _list_of(lists: int, index: int, w: Row) -> int:
+    """The record is about a status list; two of them identify the device."""
+    w[c.S_SPACE] = _SZL
+    w[c.S_ADDR] = lists
+    w[c.S_ADDR_SUB] = index
+    if lists & 0xFF in (MODULE_IDENTIFICATION, COMPONENT_IDENTIFICATION):
+        w[c.S_OP] = _IDENTIFY
+    return 0
+
+
+@kernel()
+def _later_part(data: Bytes, at: int, end: int, w: Row) -> bool:
+    """Whether parameters belong to a later part of a list, which is asked for by the sequence number of the one before.
+
+    Which list that is was said by the first part; where that was not seen it stays unknown.
+    """
+    asks = w[c.S_KIND] == REQUEST
+    reference = u8(data, at + 8) if end - at >= 12 else i64(0)
+    later = asks and end - at >= 12
+    if w[c.S_KIND] == RESPONSE:
+        later = w[c.ASKED + c.S_EXTRA] == _FOLLOWS if w[c.S_HAS_REQUEST] else reference != 0
+    if later and asks:
+        w[c.S_EXTRA] = _FOLLOWS
+        known = noted(w, w[c.X_FLOW] ^ _LISTS, u8(data, at + 7), _PARTS_NS)
+        if known >= 0:
+            _list_of(known >> 16, known & 0xFFFF, w)
+    return bool(later)
+
+
+@kernel()
+def _status_list(data: Bytes, at: int, end: int, sequence: int, w: Row) -> int:
+    """The first part of a system status list: its id and index, and the records that are whole."""
+    if end - at < 4:
+        return 0
+    lists, index = be16(data, at), be16(data, at + 2)
+    if w[c.S_HAS_REQUEST] and w[c.ASKED + c.S_ADDR] != lists:
+        w[c.S_ANOMALY] |= _CONFLICT
+    _list_of(lists, index, w)
+    if w[c.S_KIND] != RESPONSE or end - at < 8:
+        return 0
+    if w[c.S_FLAGS] & _MORE:
+        note(w, w[c.X_FLOW] ^ _LISTS, sequence, (lists << 16) | index)
+    each, count = be16(data, at + 4), be16(data, at + 6)
+    w[c.S_COUNT] = count
+    least = 28 if lists & 0xFF == MODULE_IDENTIFICATION else 4
+    if w[c.S_OP] == _IDENTIFY and each >= least:
+        _identity(data, at + 8, each, min(count, (end - at - 8) // each), lists & 0xFF, w)
+    return 0
+
+
+@kernel()
+def _blocks(data: Bytes, at: int, end: int, w: Row) -> int:
+    """What is asked about blocks: of a type, or of one, whose type, number and place are its name."""
+    if w[c.S_KIND] != REQUEST:
+        return 0
+    if w[c.S_SUBFUNC] == 2 or w[c.S_SUBFUNC] == 3:
+        w[c.S_NAME_ID] = add_name(data, at, min(end - at, 8), w)
+    return 0
+
+
+@kernel()
+def _clock(data: Bytes, at: int, end: int, w: Row) -> int:
+    """A time as it stands there: ten bytes in BCD, century to weekday."""
+    if end - at < 10:
+        return 0
+    w[c.S_SPACE] = _CLOCK
+    written = w[c.S_KIND] == REQUEST
+    run = add_run(w, _CLOCK, 0, 1, c.ENC_BYTES, at, _WRITTEN if written else _READ, 0)
+    if run >= 0:
+        w[c.RUNS_AT + run * c.RUN + c.N_LENGTH] = 10
+    return 0
+
+
+@kernel()
+def _outcome(data: Bytes, at: int, end: int, values: int, limit: int, w: Row) -> int:
+    """Error code of the parameters, else the return code of the data; no data beside no error is a success."""
+    if end - at >= 12:
+        w[c.S_STATUS] = be16(data, at + 10)
+    if w[c.S_STATUS] != 0 or limit - values < 4 or u8(data, values) == _GOOD:
+        return 0
+    if end - at < 12 or u8(data, values) != _NO_DATA or u8(data, values + 1) != _NULL:
+        w[c.S_STATUS] = u8(data, values)
+    return 0
+
+
+@kernel()
+def userdata(data: Bytes, at: int, end: int, values: int, limit: int, w: Row) -> int:
+    """Userdata with parameters data[at:end] and data data[values:limit]."""
+    group, sub = w[c.S_FUNC] & 15, w[c.S_SUBFUNC] & 0xFF
+    if end - at < 8:
+        return 0
+    w[c.S_OP] = t.USER_OP[group, sub]
+    if w[c.S_KIND] == UNSOLICITED:
+        w[c.S_OP] = _ALARM if group == t.CPU else _REPORT
+    elif w[c.S_KIND] == RESPONSE:
+        _outcome(data, at, end, values, limit, w)
+        if w[c.S_HAS_REQUEST]:
+            if w[c.ASKED + c.S_FUNC] != w[c.S_FUNC] or w[c.ASKED + c.S_SUBFUNC] != sub:
+                w[c.S_ANOMALY] |= _CONFLICT
+                w[c.S_HAS_REQUEST] = 0
+            else:
+                w[c.S_OP] = w[c.ASKED + c.S_OP]
+                w[c.S_SPACE] = w[c.ASKED + c.S_SPACE]
+                w[c.S_ADDR] = w[c.ASKED + c.S_ADDR]
+                w[c.S_ADDR_SUB] = w[c.ASKED + c.S_ADDR_SUB]
+                w[c.S_NAME_ID] = w[c.ASKED + c.S_NAME_ID]
+    if group == t.CPU and sub == t.SZL and _later_part(data, at, end, w):
+        return 0
+    if group == t.SECURITY and sub == t.PASSWORD and w[c.S_KIND] == REQUEST:
+        w[c.S_FLAGS] |= _PASSWORD
+        return 0
+    if limit - values < 4 or u8(data, values) != _GOOD:
+        return 0
+    size = be16(data, values + 2)
+    place = values + 4
+    if place + size > limit:
+        w[c.S_ANOMALY] |= BAD_LENGTH
+        size = limit - place
+    if group == t.CPU and sub == t.SZL:
+        return _status_list(data, place, place + size, u8(data, at + 7), w)
+    if group == t.BLOCKS:
+        return _blocks(data, place, place + size, w)
+    if group == t.CLOCK:
+        return _clock(data, place, place + size, w)
+    return 0
