@@ -168,6 +168,13 @@ def bacnet_changes_of_value() -> list[Packet]:
     d.ask(request(5, 4, ctx(0, 18) + ctx_oid(1, TEMPERATURE))).tell(simple_ack(5, 4))
     d.put(1, bvll(UNICAST, npdu(request(1, 5, changed(18, 1234, TEMPERATURE, *values)), expects=True)))
     d.talk.now += 8 * SECOND
+    both = b"".join(
+        ctx_oid(0, thing) + within(1, ctx(0, 85) + within(2, real(value)) + tag(3, b"\x0c\0\1\x19"))
+        for thing, value in ((TEMPERATURE, 23), (VALVE, 56))
+    )
+    several = ctx(0, 20) + ctx_oid(1, PLANT) + ctx(2, 60) + within(3, NOON) + within(4, both)
+    d.put(1, bvll(UNICAST, npdu(request(31, 6, several), expects=True))).put(0, bvll(UNICAST, npdu(simple_ack(31, 6))))
+    d.tell(unconfirmed(11, several)).tell(unconfirmed(11, several[:-3]))
     return d.read(6, TEMPERATURE, PRESENT_VALUE, real(1)).packets
 
 
@@ -200,6 +207,7 @@ def bacnet_files_and_objects() -> list[Packet]:
     )
     d.ask(request(6, 3, identifier(log) + within(1, integer(4) + unsigned(2))))
     d.tell(complex_ack(6, 3, boolean(True) + within(1, integer(4) + unsigned(2) + octets(b"a") + octets(b"b"))))
+    d.ask(request(6, 20, identifier(log) + within(0, b"\x30" + unsigned(1))))
     d.ask(request(10, 4, within(0, ctx(0, ANALOG_INPUT)))).tell(complex_ack(10, 4, identifier(TEMPERATURE)))
     d.ask(request(11, 5, identifier(VALVE))).tell(refusal(11, 5, error(1, 23)))
     d.ask(request(8, 6, property_of(oid(15, 1), 102) + within(3, unsigned(5)))).tell(simple_ack(8, 6))

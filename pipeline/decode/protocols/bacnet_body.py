@@ -34,17 +34,12 @@ from pipeline.decode.protocols.bacnet_codes import (
 )
 from pipeline.decode.protocols.bacnet_tags import APPLICATION, OPENING, is_tag
 from pipeline.decode.signatures import BODY
-from schemas.codes import Anomaly, BacnetFlag, Kind, RecordFlag
+from schemas.codes import Anomaly, Kind
 
 Row = NDArray[np.int64]
 
-_REQUEST, _RESPONSE, _UNSOLICITED, _CONFIRM, _CONTROL = (
-    int(k) for k in (Kind.REQUEST, Kind.RESPONSE, Kind.UNSOLICITED, Kind.CONFIRM, Kind.CONTROL)
-)
+_REQUEST, _RESPONSE, _CONTROL = int(Kind.REQUEST), int(Kind.RESPONSE), int(Kind.CONTROL)
 _RESERVED, _CONFLICT = int(Anomaly.RESERVED_CODE), int(Anomaly.CONFLICTING_RESPONSE)
-_BAD = int(Anomaly.MALFORMED)
-_BROADCAST = int(RecordFlag.BROADCAST)
-_EXPECTS = int(BacnetFlag.EXPECTS_REPLY)
 _LAST_CONFIRMED, _LAST_UNCONFIRMED = 34, 14
 _OPEN_ENDED = 0x7FFFFFFF
 """The place behind a service that is not read to its end."""
@@ -71,6 +66,8 @@ def _asked(data: Bytes, at: int, end: int, service: int, w: Row) -> int:
         return int(properties.several(data, at, end, properties.WRITE_LISTS, w))
     if service == 1:
         return int(properties.changes(data, at, end, w))
+    if service == 31:
+        return int(properties.changes_of_several(data, at, end, w))
     if service == 5 or service == 28:
         return int(services.subscribe(data, at, end, service == 28, w))
     if service == 6 or service == 7:
@@ -108,6 +105,8 @@ def _told(data: Bytes, at: int, end: int, service: int, w: Row) -> int:
         return int(services.i_have(data, at, end, w))
     if service == 2:
         return int(properties.changes(data, at, end, w))
+    if service == 11:
+        return int(properties.changes_of_several(data, at, end, w))
     if service == 6 or service == 9:
         return int(services.clock(data, at, end, w))
     if service == 7 or service == 8:

@@ -30,6 +30,7 @@ from pipeline.decode.protocols.bacnet_tags import (
     bracket,
     field,
     is_tag,
+    pass_over,
     values,
 )
 from schemas.codes import Anomaly, BacnetFlag, Direction, Kind, Op, Quality, RecordFlag, Space
@@ -41,7 +42,7 @@ READ_LISTS, RESULT_LISTS, WRITE_LISTS, CHANGE_LISTS = range(4)
 
 _PROPERTY, _IDENTITY = int(Space.BACNET_PROPERTY), int(Space.IDENTITY)
 _READ, _WRITTEN, _REPORT = int(Direction.READ), int(Direction.WRITTEN), int(Direction.REPORT)
-_RESPONSE, _REQUEST = int(Kind.RESPONSE), int(Kind.REQUEST)
+_RESPONSE = int(Kind.RESPONSE)
 _CONFLICT, _VALUE, _MALFORMED = (
     int(a) for a in (Anomaly.CONFLICTING_RESPONSE, Anomaly.VALUE_OUT_OF_RANGE, Anomaly.MALFORMED)
 )
@@ -117,7 +118,7 @@ def error(data: Bytes, at: int, end: int, w: Row) -> int:
 
 
 @kernel()
-def change(data: Bytes, first: int, sub: int, priority: int, w: Row) -> int:
+def change(sub: int, priority: int, w: Row) -> int:
     """What writing a property does to a device, and the strongest priority that it is written with (19.2)."""
     if priority < 0 or priority > 16:
         w[c.S_ANOMALY] |= _VALUE
@@ -188,7 +189,7 @@ def single(data: Bytes, at: int, end: int, carries: bool, w: Row) -> int:
             at = field(data, at, end, 4, CONTEXT, w)
             if w[T_VALUE] == 0:
                 w[c.S_ANOMALY] |= _VALUE
-        change(data, first, sub, w[T_VALUE], w)
+        change(sub, w[T_VALUE], w)
     return at
 
 
@@ -213,7 +214,6 @@ def _result(data: Bytes, at: int, end: int, thing: int, sub: int, index: int, w:
 @kernel()
 def _assignment(data: Bytes, at: int, end: int, number: int, thing: int, sub: int, index: int, notice: bool, w: Row) -> int:  # fmt: skip # noqa: E501
     """Values behind a property, and a priority to write them with, or the time of their change."""
-    first = w[c.S_RUNS]
     at = bracket(data, at, end, number, OPENING, w)
     if at < 0:
         return -1
@@ -222,7 +222,7 @@ def _assignment(data: Bytes, at: int, end: int, number: int, thing: int, sub: in
     if at >= 0 and is_tag(data, at, end, number + 1, CONTEXT):
         at = field(data, at, end, number + 1, CONTEXT, w)
     if at >= 0 and not notice:
-        change(data, first, sub, w[T_VALUE], w)
+        change(sub, w[T_VALUE], w)
     return at
 
 
@@ -280,3 +280,22 @@ def changes(data: Bytes, at: int, end: int, w: Row) -> int:
     if at < 0:
         return -1
     return int(_of_object(data, at, end, 4, thing, CHANGE_LISTS, w))
+
+
+@kernel()
+def changes_of_several(data: Bytes, at: int, end: int, w: Row) -> int:
+    """A notification about several objects (13.18): process, device, time remaining, time stamp, values by object."""
+    at = field(data, at, end, 0, CONTEXT, w)
+    w[c.S_SUBFUNC] = w[T_VALUE] & 0xFFFFFFFF if at >= 0 else 0
+    at = thing_in(data, at, end, 1, CONTEXT, w)
+    at = field(data, at, end, 2, CONTEXT, w)
+    if at >= 0 and is_tag(data, at, end, 3, OPENING):
+        at = pass_over(data, at + 1, end, w)
+    at = bracket(data, at, end, 4, OPENING, w)
+    while at >= 0 and not is_tag(data, at, end, 4, CLOSING):
+        at = thing_in(data, at, end, 0, CONTEXT, w)
+        thing = w[T_VALUE]
+        at = bracket(data, at, end, 1, OPENING, w)
+        if at >= 0:
+            at = _of_object(data, at, end, 1, thing, CHANGE_LISTS, w)
+    return at + 1 if at >= 0 else -1

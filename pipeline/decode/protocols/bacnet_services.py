@@ -43,7 +43,7 @@ Row = NDArray[np.int64]
 
 _PROPERTY, _CLOCK_SPACE = int(Space.BACNET_PROPERTY), int(Space.DEVICE_TIME)
 _WRITTEN, _REPORT = int(Direction.WRITTEN), int(Direction.REPORT)
-_REQUEST, _RESPONSE = int(Kind.REQUEST), int(Kind.RESPONSE)
+_REQUEST = int(Kind.REQUEST)
 _SESSION, _VENDOR_OP = int(Op.SESSION), int(Op.VENDOR)
 _VALUE = int(Anomaly.VALUE_OUT_OF_RANGE)
 _BAD_LENGTH = int(Anomaly.MALFORMED | Anomaly.LENGTH_MISMATCH)
@@ -250,7 +250,7 @@ def file(data: Bytes, at: int, end: int, writes: bool, w: Row) -> int:
     if at < 0:
         return -1
     start = w[T_VALUE]
-    if w[T_LENGTH] < 4 and start >> (8 * w[T_LENGTH] - 1) & 1:
+    if 0 < w[T_LENGTH] < 4 and start >> (8 * w[T_LENGTH] - 1) & 1:
         start -= 1 << 8 * w[T_LENGTH]  # -1 appends: 14.2.2
     w[c.S_ADDR_SUB] = start & 0xFFFFFFFF
     counted = (asks and not writes) or records == 1
