@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.decode.packets import Packet, Talk
+from tests.protocols import bacnet_apdus as bacnet
 from tests.protocols.dnp3_frames import READ, Line, classes, indexed, ranged
 from tests.protocols.iec104_apdus import Stations, asdu, sequence
 from tests.protocols.s7_frames import D_BYTE, D_REAL, DB, REAL, WORD, any_item, value
@@ -19,6 +20,7 @@ from tests.protocols.s7_frames import Line as S7Line
 _PCAP = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 65535, 1)
 _HEADER, _PAYLOAD = 16, 16 + 54
 _STEP_NS = 20_000
+_UDP = 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Session:
     """Packets that are repeated.
 
     Attributes:
-        packets: of one TCP connection, all of them with payload.
+        packets: of one connection, all of them with payload.
         pdus, points: records and points that one round of them gives.
     """
 
@@ -85,12 +87,39 @@ def s7_block() -> Session:
     return Session(line.packets, 32, 16 * 110)
 
 
+def bacnet_reads() -> Session:
+    """Polls of a present value; of every eighth, four objects at once with value and status flags."""
+    d = bacnet.Devices()
+    for k in range(64):
+        if k % 8:
+            d.read(k, bacnet.oid(0, k), 85, bacnet.real(k))
+            continue
+        asked, answered = b"", b""
+        for i in range(4):
+            thing = bacnet.ctx_oid(0, bacnet.oid(0, 4 * k + i))
+            asked += thing + bacnet.within(1, bacnet.ctx(0, 85) + bacnet.ctx(0, 111))
+            value = bacnet.ctx(2, 85) + bacnet.within(4, bacnet.real(i))
+            answered += thing + bacnet.within(1, value + bacnet.ctx(2, 111) + bacnet.within(4, bacnet.bits("0000")))
+        d.ask(bacnet.request(14, k, asked)).tell(bacnet.complex_ack(14, k, answered))
+    return Session(d.packets, 128, 56 + 8 * 8)
+
+
+def bacnet_lists() -> Session:
+    """Arrays of 250 values in one answer."""
+    d = bacnet.Devices()
+    for k in range(8):
+        d.read(k, bacnet.oid(8, 1), 76, *(bacnet.identifier(i) for i in range(250)))
+    return Session(d.packets, 16, 8 * 250)
+
+
 SESSIONS = {
     "dnp3": dnp3_poll,
     "dnp3 integrity poll": dnp3_integrity,
     "iec104": iec104_values,
     "s7comm": s7_reads,
     "s7comm block": s7_block,
+    "bacnet": bacnet_reads,
+    "bacnet arrays": bacnet_lists,
 }
 
 
@@ -108,6 +137,9 @@ def tile(path: Path, session: Session, rounds: int) -> Path:
         ns = session.packets[0].ts + (number * len(frames) + k) * _STEP_NS
         _put(whole, at, ns // 10**9, "<u4")
         _put(whole, at + 4, ns % 10**9, "<u4")
+        if frame[23] == _UDP:  # nothing in a datagram counts on
+            at += _HEADER + len(frame)
+            continue
         side = int(frame[26:30] != frames[0][26:30])
         for place, own in ((38, side), (42, 1 - side)):
             first = int.from_bytes(frame[place : place + 4], "big")

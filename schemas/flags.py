@@ -108,6 +108,30 @@ class Dnp3Flag(IntFlag):
     FROM_MASTER = 1 << 21
 
 
+class BacnetFlag(IntFlag):
+    """The low 24 bits of `flags` for BACnet: how the network layer carried it, and what the APDU's header says."""
+
+    NONE = 0
+    FORWARDED = 1 << 0
+    """A broadcast management device sent it on for another: the sender is not its source (135 J.2.5)."""
+    FOREIGN_DEVICE = 1 << 1
+    """A foreign device has it broadcast (135 J.2.10)."""
+    TO_NETWORK = 1 << 2
+    """It names the network that it goes to (DNET)."""
+    FROM_NETWORK = 1 << 3
+    """It names the network that it comes from (SNET)."""
+    EXPECTS_REPLY = 1 << 4
+    SEGMENTED = 1 << 5
+    NEGATIVE = 1 << 6
+    """A segment acknowledgement that asks for segments again."""
+    PASSWORD = 1 << 7
+    """A password is there, in clear; it is never kept."""
+    PARTLY_REFUSED = 1 << 8
+    """Some of the properties asked for could not be read."""
+    FROM_SERVER = 1 << 9
+    """An abort or segment acknowledgement of the side that answers."""
+
+
 class Iec104Flag(IntFlag):
     """The low 24 bits of `flags` for IEC 60870-5-104; the low 6 are the cause of transmission (5-101, 7.2.3)."""
 

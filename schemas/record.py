@@ -18,7 +18,11 @@ _IP = pa.binary(16)
 
 POINT_COLUMNS: tuple[Column, ...] = (
     Column("space", pa.uint16(), "kind of point (Space)"),
-    Column("addr", pa.uint64(), "address within the space; S7 addresses count bits"),
+    Column(
+        "addr",
+        pa.uint64(),
+        "address within the space; S7 counts bits, BACnet has array index + 1 in the high half",
+    ),
     Column("addr_sub", pa.uint32(), "second part of the address: file number, DB number, property"),
     Column("name_id", pa.uint64(), "id of the tag's name where the protocol has names, 0 for none"),
     Column("value", pa.float64(), "the value as a number; NaN for text and bytes"),
@@ -54,7 +58,7 @@ RECORD_COLUMNS: tuple[Column, ...] = (
     Column(
         "unit",
         pa.uint32(),
-        "Modbus unit, DNP3 outstation, S7 rack and slot, CIP slot, IEC common address, BACnet instance",
+        "Modbus unit, DNP3 outstation, S7 rack and slot, CIP slot, IEC common address, BACnet network and station",
     ),
     Column("peer_unit", pa.uint32(), "the other end's, where the protocol has one (DNP3 master, IEC originator)"),
     Column("txn", pa.uint32(), "transaction id on the wire"),

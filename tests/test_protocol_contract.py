@@ -51,6 +51,7 @@ LAWFUL = {
         "s7comm_download",
         "s7comm_userdata",
     ),
+    Protocol.BACNET: (),  # over UDP alone
 }
 """Golden captures of one TCP connection in order and without malformed PDUs: streams that may be cut anywhere."""
 

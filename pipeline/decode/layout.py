@@ -70,7 +70,7 @@ F_DIR = 20
 DIRECTION = 14
 FLOW = 48
 UNDECIDED, IGNORED = 0, -1
-HOW_NONE, HOW_PORT, HOW_MEANING, HOW_SYN, HOW_PROTOCOL = range(5)
+HOW_NONE, HOW_PORT, HOW_MEANING, HOW_SYN, HOW_PROTOCOL, HOW_PEER = range(6)
 FLOW_BY_SHAPE, FLOW_FOREIGN_SAID, FLOW_TWO_PORTS = 1, 2, 4
 DIR_MIDSTREAM, DIR_REORDERED, DIR_RESYNC, DIR_DIFFERS = 1, 2, 4, 8
 GIVEN_UP = -1
@@ -87,11 +87,13 @@ SCRATCH = 31 + S_EXTRAS
 ROLE_REQUEST, ROLE_EITHER, ROLE_RESPONSE = 1, 0, -1
 SURE_REQUEST, SURE_RESPONSE = 2, -2
 """Roles that the protocol itself tells without doubt; they count more than ports and who opened the connection."""
+PEER_REQUEST, PEER_RESPONSE = 3, -3
+"""The same where both ends may ask on one flow: the client is that of the exchange at hand."""
 
 # --- pending request: the scratch of the request, and where it came from
 (Q_NEXT, Q_BEFORE, Q_AFTER, Q_TS, Q_SEQ, Q_FLOW, Q_PACKET, Q_SMAC, Q_DMAC, Q_VLAN, Q_DIR, Q_LATE,
- Q_FLOW_HASH, Q_CUT, Q_ANSWERED) = range(SCRATCH, SCRATCH + 15)  # fmt: skip
-PENDING = SCRATCH + 15
+ Q_FLOW_HASH, Q_CUT, Q_ANSWERED, Q_CLIENT) = range(SCRATCH, SCRATCH + 16)  # fmt: skip
+PENDING = SCRATCH + 16
 
 # --- run of points
 (N_SPACE, N_ADDR, N_STEP, N_COUNT, N_ENCODING, N_OFFSET, N_QUALITY, N_DIRECTION, N_ADDR_SUB, N_NAME_ID, N_LENGTH,

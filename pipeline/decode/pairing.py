@@ -141,6 +141,7 @@ def add(pend: Rows, flow: Rows, w: Row, k: int, seq: int) -> int:
     pend[q, c.Q_LATE] = 0
     pend[q, c.Q_CUT] = w[c.S_ANOMALY] & _TRUNCATED
     pend[q, c.Q_ANSWERED] = 0
+    pend[q, c.Q_CLIENT] = flow[k, c.F_CLIENT]
     pend[q, c.Q_FLOW_HASH] = flow[k, c.F_HASH]
     pend[q, c.Q_NEXT] = flow[k, c.F_PENDING]
     flow[k, c.F_PENDING] = q

@@ -71,7 +71,10 @@ def timeout_record(pend: Rows, q: int, flow: Rows, w: Row, timeout: int) -> int:
     clear(w)
     for i in range(c.HANDED_ON):
         w[c.S_AT + i] = pend[q, i]
-    turn(w, flow, pend[q, c.Q_FLOW], pend[q, c.Q_DIR])
+    k = pend[q, c.Q_FLOW]
+    turn(w, flow, k, pend[q, c.Q_DIR])
+    if flow[k, c.F_CLIENT_HOW] == c.HOW_PEER:
+        set_client(flow, k, pend[q, c.Q_CLIENT], c.HOW_PEER, w)
     w[c.G_TS] = pend[q, c.Q_TS] + timeout
     w[c.G_PACKET] = pend[q, c.Q_PACKET]
     w[c.G_SMAC] = pend[q, c.Q_SMAC]
@@ -90,7 +93,11 @@ def decide_kind(pend: Rows, flow: Rows, k: int, direction: int, w: Row) -> int:
     """
     client, how = flow[k, c.F_CLIENT], flow[k, c.F_CLIENT_HOW]
     role = w[c.S_ROLE]
-    if role == c.SURE_REQUEST or role == c.SURE_RESPONSE:
+    if role == c.PEER_REQUEST or role == c.PEER_RESPONSE:
+        client = direction if role == c.PEER_REQUEST else 1 - direction
+        if how != c.HOW_PEER or client != flow[k, c.F_CLIENT]:
+            set_client(flow, k, client, c.HOW_PEER, w)
+    elif role == c.SURE_REQUEST or role == c.SURE_RESPONSE:
         client = direction if role == c.SURE_REQUEST else 1 - direction
         if how == c.HOW_PROTOCOL:
             w[c.S_ANOMALY] |= _ROLE if client != flow[k, c.F_CLIENT] else 0

@@ -11,7 +11,8 @@ Any of them may be called again for the same PDU, so none counts anything.  What
 
 * S_KIND, by head: the kind of record, where it is more than request or response.  An UNSOLICITED that asks (S_ASKS) is
   answered by a CONFIRM of the same key.
-* S_ROLE SURE_REQUEST, SURE_RESPONSE, by head: the client is certain, whoever opened the connection.
+* S_ROLE SURE_REQUEST, SURE_RESPONSE, by head: the client is certain, whoever opened the connection.  PEER_REQUEST,
+  PEER_RESPONSE: so for this exchange, as both ends ask on one flow.
 * S_KEEP: more answers to the request may follow; it stays open, and makes no timeout.
 * S_JOIN and J_…, by head: the PDU is a segment of a longer message (`joining`).
 * S_MORE, by body: the PDU has another record; head and body are called again with that number in X_PART.  Numbers rise.

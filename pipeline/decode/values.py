@@ -1,7 +1,7 @@
 """Writing the points of a run whose encoding is a word of `forms`: values, qualities and times of many protocols.
 
 Clauses: IEEE Std 1815-2012 A.2 to A.24 and 11.9 (flags and times of DNP3 objects), IEC 60870-5-101:2003 7.2.6
-(information elements).
+(information elements), ANSI/ASHRAE 135-2016 20.2.12 and 20.2.13 (date and time).
 """
 
 from __future__ import annotations
@@ -200,6 +200,10 @@ def _seldom(data: Bytes, at: int, code: int, i: int) -> int:
         return le64(data, at)
     if code == f.V_U64BE or code == f.V_I64BE:
         return be64(data, at)
+    if code == f.V_U24BE:
+        return (be16(data, at) << 8) | u8(data, at + 2)
+    if code == f.V_I24BE:
+        return _signed((be16(data, at) << 8) | u8(data, at + 2), 24)
     if code == f.V_PACKED2:
         return (u8(data, at) >> (2 * (i & 3))) & 3
     value = u8(data, at) & 127
@@ -232,8 +236,37 @@ def _integer(data: Bytes, at: int, code: int, i: int) -> int:
 
 
 @kernel()
+def bacnet_date_ms(data: Bytes, at: int) -> int:
+    """A date of 135 20.2.12 as milliseconds since 1970; -1 where it is no one day: a pattern, or before 1970."""
+    year, month, day = 1900 + u8(data, at), u8(data, at + 1), u8(data, at + 2)
+    if year < 1970 or year == 2155 or month < 1 or month > 12 or day < 1 or day > 31:
+        return -1
+    return int(civil_ms(year, month, day))
+
+
+@kernel()
+def bacnet_daytime_ms(data: Bytes, at: int) -> int:
+    """A time of 135 20.2.13 as milliseconds of the day; -1 where it is no one time."""
+    hour, minute, second, hundredths = u8(data, at), u8(data, at + 1), u8(data, at + 2), u8(data, at + 3)
+    if hour > 23 or minute > 59 or second > 59 or hundredths > 99:
+        return -1
+    return int(hour * _HOUR + minute * _MINUTE + second * 1000 + hundredths * 10)
+
+
+@kernel()
+def _clock_bacnet(data: Bytes, at: int, code: int) -> float:
+    date = bacnet_date_ms(data, at) if code != f.V_DAYTIME_BACNET else 0
+    time = i64(0)
+    if code != f.V_DATE_BACNET:
+        time = bacnet_daytime_ms(data, at + (5 if code == f.V_CLOCK_BACNET else 0))
+    return float((date + time) / 1000.0) if date >= 0 and time >= 0 else np.nan
+
+
+@kernel()
 def _clock(data: Bytes, at: int, code: int) -> float:
     """A time as the value: seconds since 1970, NaN where it is none."""
+    if code >= f.V_DATE_BACNET:
+        return float(_clock_bacnet(data, at, code))
     ms = cp56_ms(data, at) if code == f.V_TIME_CP56 else le32(data, at) | (le16(data, at + 4) << 32)
     return float(ms / 1000.0) if ms >= 0 else np.nan
 
@@ -302,7 +335,7 @@ def write_coded(
             value[p + i] = np.float64(_integer(data, at, code, i)) / 32768.0
         elif code == f.V_NONE:
             value[p + i] = np.nan
-        elif code == f.V_TIME48 or code == f.V_TIME_CP56:
+        elif code == f.V_TIME48 or code == f.V_TIME_CP56 or code >= f.V_DATE_BACNET:
             value[p + i] = _clock(data, at, code)
         elif code == f.V_PACKED2:
             value[p + i] = np.float64((u8(data, at + (i >> 2)) >> (2 * (i & 3))) & 3)

@@ -12,6 +12,7 @@ from typing import Any
 
 from schemas.codes import (
     Anomaly,
+    BacnetFlag,
     Direction,
     Dnp3Flag,
     Iec104Flag,
@@ -28,7 +29,12 @@ from schemas.codes import (
 )
 from tests.decode.reading import Decoded, decode_file
 
-FLAGS: dict[int, type[IntFlag]] = {Protocol.IEC104: Iec104Flag, Protocol.DNP3: Dnp3Flag, Protocol.S7COMM: S7Flag}
+FLAGS: dict[int, type[IntFlag]] = {
+    Protocol.IEC104: Iec104Flag,
+    Protocol.DNP3: Dnp3Flag,
+    Protocol.BACNET: BacnetFlag,
+    Protocol.S7COMM: S7Flag,
+}
 OMITTED_WHEN_ZERO = (
     *("vlan", "unit", "txn", "subfunc", "addr", "count", "addr_sub", "status", "gap_bytes", "peer_seq", "peer_unit"),
 )

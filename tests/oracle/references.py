@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
-from tests.oracle import dnp3, iec104, ipal, ours, s7, tshark, zeek
+from tests.oracle import bacnet, dnp3, iec104, ipal, ours, s7, tshark, zeek
 from tests.oracle.compare import Agreement, compare
 from tests.oracle.data import CAPTURES, DATA, capture, tshark_version
 from tests.oracle.message import Message
@@ -18,7 +18,7 @@ from tests.protocols.modbus_pdus import EXCHANGES
 from tests.protocols.wire import Conversation, mbap
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
-OTHERS = dnp3.CAPTURES | iec104.CAPTURES | s7.CAPTURES
+OTHERS = dnp3.CAPTURES | iec104.CAPTURES | bacnet.CAPTURES | s7.CAPTURES
 """Short name and place of the captures of other protocols than Modbus."""
 HAND_MADE = "hand-made"
 """Name of the capture of all exchanges that `tests.protocols.modbus_pdus` specifies, each with its own transaction."""
@@ -122,6 +122,14 @@ REFERENCES: tuple[Reference, ...] = (
     Reference("Suricata events", "dnp3-eve", dnp3.suricata, mine=dnp3.ours_without_confirms),
     Reference("ICSNPP control log", "icsnpp-dnp3", dnp3.icsnpp_controls, mine=dnp3.ours_of_controls),
     Reference("IPAL transcriber", "ipal-dnp3", dnp3.ipal, mine=dnp3.ours_in_turn),
+    *(
+        Reference("ICSNPP property log", name, partial(bacnet.icsnpp_reads, test), mine=bacnet.ours_of_reads)
+        for name, test in bacnet.LOGS.items()
+    ),
+    *(
+        Reference("tshark", name, _read(bacnet.tshark, name), needs_tshark=True, mine=bacnet.ours)
+        for name in (*bacnet.CAPTURES, *(f"golden/{case}" for case in bacnet.GOLDEN))
+    ),
     *(
         Reference("tshark", name, _read(s7.tshark, name), needs_tshark=True, mine=s7.ours)
         for name in (*s7.CAPTURES, *(f"golden/{case}" for case in s7.GOLDEN))

@@ -44,6 +44,10 @@ def number(data: bytes, code: int, i: int) -> float:
     if code in _STRUCT:
         return float(struct.unpack_from(_STRUCT[code], data)[0])
     byte = data[0] if data else 0
+    if code in (f.V_U24BE, f.V_I24BE):
+        return float(int.from_bytes(data[:3], "big", signed=code == f.V_I24BE))
+    if code >= f.V_DATE_BACNET:
+        return bacnet_seconds(data, code)
     if code == f.V_NORMAL16:
         return float(struct.unpack_from("<h", data)[0]) / 32768
     if code == f.V_STEP7:
@@ -65,6 +69,23 @@ def cp56_ms(data: bytes) -> int | None:
     except ValueError:
         return None
     return round(at.timestamp() * 1000) + ms + (data[4] & 31) * 86_400_000 - 86_400_000
+
+
+def bacnet_seconds(data: bytes, code: int) -> float:
+    """Date, time of day, or both with an octet between them."""
+    date, time = data[:4], data[5:9] if code == f.V_CLOCK_BACNET else data[:4]
+    seconds = 0.0
+    if code != f.V_DATE_BACNET:
+        hour, minute, second, hundredths = time
+        if hour > 23 or minute > 59 or second > 59 or hundredths > 99:
+            return math.nan
+        seconds = (hour * 3_600_000 + minute * 60_000 + second * 1000 + hundredths * 10) / 1000
+    if code != f.V_DAYTIME_BACNET:
+        if not (70 <= date[0] < 255 and 1 <= date[1] <= 12 and 1 <= date[2] <= 31):
+            return math.nan
+        first = datetime(1900 + date[0], date[1], 1, tzinfo=UTC).timestamp() + (date[2] - 1) * 86_400
+        seconds = first + seconds
+    return seconds
 
 
 def time_ns(data: bytes, codec: int, base_ns: int, now_ns: int) -> tuple[int, bool]:

@@ -12,12 +12,14 @@ DECODERS: dict[Protocol, str] = {
     Protocol.DNP3: "pipeline.decode.protocols.dnp3",
     Protocol.IEC104: "pipeline.decode.protocols.iec104",
     Protocol.S7COMM: "pipeline.decode.protocols.s7",
+    Protocol.BACNET: "pipeline.decode.protocols.bacnet",
 }
 NAMES: dict[Protocol, str] = {
     Protocol.MODBUS: "pipeline.decode.protocols.modbus_names",
     Protocol.DNP3: "pipeline.decode.protocols.dnp3_names",
     Protocol.IEC104: "pipeline.decode.protocols.iec104_names",
     Protocol.S7COMM: "pipeline.decode.protocols.s7_names",
+    Protocol.BACNET: "pipeline.decode.protocols.bacnet_names",
 }
 
 
