@@ -54,6 +54,23 @@ def _recall(w: Row) -> int:
 
 
 @kernel()
+def _open_ended(data: Bytes, at: int, end: int, service: int, named: int, w: Row) -> int:
+    """Services of which only the beginning is read, in request or answer; `named` is the one of an object alone."""
+    found = i64(0)
+    if service == named:
+        found = properties.thing_in(data, at, end, 12, APPLICATION, w)
+        if found >= 0:
+            properties.about(w, w[T_VALUE], 0, -1)
+    elif service == 18:
+        found = services.private(data, at, end, w)
+    elif service == 26:
+        found = properties.single(data, at, end, False, w)
+    elif service > _LAST_CONFIRMED:
+        w[c.S_ANOMALY] |= _RESERVED
+    return found
+
+
+@kernel()
 def _asked(data: Bytes, at: int, end: int, service: int, w: Row) -> int:
     """A confirmed request or notice; the place behind it."""
     if service == 12:
@@ -83,16 +100,8 @@ def _asked(data: Bytes, at: int, end: int, service: int, w: Row) -> int:
         found = services.event(data, at, end, w)
     elif service == 10:
         found = services.create(data, at, end, w)
-    elif service == 11:
-        found = properties.thing_in(data, at, end, 12, APPLICATION, w)
-        if found >= 0:
-            properties.about(w, w[T_VALUE], 0, -1)
-    elif service == 18:
-        found = services.private(data, at, end, w)
-    elif service == 26:
-        found = properties.single(data, at, end, False, w)
-    elif service > _LAST_CONFIRMED:
-        w[c.S_ANOMALY] |= _RESERVED
+    else:
+        found = _open_ended(data, at, end, service, 11, w)
     return _OPEN_ENDED if found >= 0 else -1
 
 
@@ -131,18 +140,7 @@ def _answered(data: Bytes, at: int, end: int, service: int, w: Row) -> int:
         return int(properties.several(data, at, end, properties.RESULT_LISTS, w))
     if service == 6 or service == 7:
         return int(services.file(data, at, end, service == 7, w))
-    found = i64(0)
-    if service == 10:
-        found = properties.thing_in(data, at, end, 12, APPLICATION, w)
-        if found >= 0:
-            properties.about(w, w[T_VALUE], 0, -1)
-    elif service == 18:
-        found = services.private(data, at, end, w)
-    elif service == 26:
-        found = properties.single(data, at, end, False, w)
-    elif service > _LAST_CONFIRMED:
-        w[c.S_ANOMALY] |= _RESERVED
-    return _OPEN_ENDED if found >= 0 else -1
+    return _OPEN_ENDED if _open_ended(data, at, end, service, 10, w) >= 0 else -1
 
 
 @kernel()

@@ -149,6 +149,19 @@ def _password(data: Bytes, at: int, end: int, number: int, w: Row) -> int:
 
 
 @kernel()
+def _ordered(operations: Row, w: Row) -> int:
+    """What the number just read orders: into the sub-function, and as an operation."""
+    ordered = w[T_VALUE]
+    w[c.S_SUBFUNC] = ordered & 0xFFFFFFFF
+    if ordered < operations.size:
+        w[c.S_OP] = operations[ordered]
+    else:
+        w[c.S_OP] = _VENDOR_OP
+        w[c.S_ANOMALY] |= _VALUE
+    return 0
+
+
+@kernel()
 def communication(data: Bytes, at: int, end: int, w: Row) -> int:
     """DeviceCommunicationControl (16.1): minutes into the second part of the address, what into the sub-function."""
     if is_tag(data, at, end, 0, CONTEXT):
@@ -157,12 +170,7 @@ def communication(data: Bytes, at: int, end: int, w: Row) -> int:
     at = field(data, at, end, 1, CONTEXT, w)
     if at < 0:
         return -1
-    w[c.S_SUBFUNC] = w[T_VALUE] & 0xFFFFFFFF
-    if w[T_VALUE] < COMMUNICATION.size:
-        w[c.S_OP] = COMMUNICATION[w[T_VALUE]]
-    else:
-        w[c.S_OP] = _VENDOR_OP
-        w[c.S_ANOMALY] |= _VALUE
+    _ordered(COMMUNICATION, w)
     return int(_password(data, at, end, 2, w))
 
 
@@ -172,12 +180,7 @@ def reinitialize(data: Bytes, at: int, end: int, w: Row) -> int:
     at = field(data, at, end, 0, CONTEXT, w)
     if at < 0:
         return -1
-    w[c.S_SUBFUNC] = w[T_VALUE] & 0xFFFFFFFF
-    if w[T_VALUE] < RESTARTS.size:
-        w[c.S_OP] = RESTARTS[w[T_VALUE]]
-    else:
-        w[c.S_OP] = _VENDOR_OP
-        w[c.S_ANOMALY] |= _VALUE
+    _ordered(RESTARTS, w)
     return int(_password(data, at, end, 1, w))
 
 
