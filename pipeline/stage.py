@@ -46,8 +46,14 @@ class RecordStage:
         live: rows of findings since they were last taken away, before they are true.
     """
 
-    def __init__(self, setup: Setup, partition: int, partitions: int) -> None:
+    def __init__(self, setup: Setup, partition: int, partitions: int, names: Mapping[int, str] | None = None) -> None:
+        """A stage without state.
+
+        Args:
+            names: texts of name ids for the words of findings; may grow.
+        """
         self._setup = setup
+        self._names = names
         self._probe_every = setup.config.worker.probe_every
         self._partition = partition
         self._buckets = np.arange(partition, BUCKETS, partitions)
@@ -78,7 +84,7 @@ class RecordStage:
         self._tracker.restore(parts["tracker"])
         self._collector.restore(parts["panes"])
         if self._start_ns != _NO_TIME:
-            loop = self._loop = self._setup.by_device(self._start_ns, marks_time=False)
+            loop = self._loop = self._setup.by_device(self._start_ns, self._names, marks_time=False)
             for detector in loop.detectors:
                 detector.restore(parts.get(f"detector.{detector.name}", {}))
             loop.findings.restore(parts["findings"])
@@ -166,7 +172,7 @@ class RecordStage:
         told = [mark.ts_ns for _, mark in marks if mark.kind is MarkKind.START]
         seen = [int(batch.ts[0])] if len(batch) else [mark.ts_ns for _, mark in marks]
         self._start_ns = (told or seen)[0]
-        self._loop = self._setup.by_device(self._start_ns, marks_time=False)
+        self._loop = self._setup.by_device(self._start_ns, self._names, marks_time=False)
         return self._loop
 
     def _take(self, loop: detect.Loop) -> None:

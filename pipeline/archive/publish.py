@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from pipeline.archive import ARCHIVE
+from pipeline.archive import root_of
+from pipeline.archive.names import NameFiles
 from pipeline.archive.part import Files
 from pipeline.archive.stage import ArchiveStage
 from pipeline.ledger import Chain, Epoch
@@ -25,18 +26,21 @@ class ArchivePublisher:
         stage: ArchiveStage,
         read: Callable[[int, int], Iterable[Message]],
         chain: Chain,
+        names: NameFiles,
     ) -> None:
         """A publisher for one partition.
 
         Args:
             read: messages of the log between two offsets.
             chain: of the partition; it holds the state before an epoch.
+            names: those of all partitions.
         """
         self._store = store
-        self._root = f"archive/run={chain.place.run.removeprefix(ARCHIVE)}"
+        self._root = root_of(chain.place.run)
         self._stage = stage
         self._read = read
         self._chain = chain
+        self._names = names
 
     def publish(self, epoch: Epoch) -> None:
         """Create the files of `epoch`; those that stand already are the same."""
@@ -44,6 +48,7 @@ class ArchivePublisher:
         for dataset, content in files.content.items():
             name = f"{epoch.place.stem(epoch.start, epoch.next)}.parquet"
             self._store.create(f"{self._root}/{dataset}/date={files.day}/{name}", content)
+        self._names.keep()
 
     def _again(self, epoch: Epoch) -> Files:
         stage = ArchiveStage(epoch.place.partition)

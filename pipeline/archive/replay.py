@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 
 from detectors.base import Mark
 from detectors.columns import Columns, from_rows
+from pipeline.archive import root_of
+from pipeline.archive.names import names_of
 from pipeline.archive.part import DATASETS
 from pipeline.errors import FieldtapError
 from pipeline.marks import Marks
@@ -41,7 +43,7 @@ class Archive:
             FieldtapError: two parts overlap.
         """
         self._store = store
-        self._root = f"archive/run={run}"
+        self._root = root_of(run)
         found = [self._piece(name) for name, _ in store.names(f"{self._root}/marks/")]
         self.pieces = sorted(found, key=lambda p: (p.topic, p.partition, p.start))
         for one, other in zip(self.pieces, self.pieces[1:], strict=False):
@@ -51,6 +53,14 @@ class Archive:
     def partitions(self) -> list[tuple[str, int]]:
         """(topic id, partition) of all that is there."""
         return sorted({(p.topic, p.partition) for p in self.pieces})
+
+    def names(self) -> dict[int, str]:
+        """Names met on the wire: name id to text.
+
+        Raises:
+            FieldtapError: a file of them is damaged.
+        """
+        return names_of(self._store, self._root)
 
     def stretches(self, topic: str, partition: int) -> Iterator[tuple[Columns, Marks]]:
         """Records with the marks among them, in the order of the log."""

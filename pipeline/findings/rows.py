@@ -77,7 +77,9 @@ class RowWriter:
         if facts is None:
             if len(self._facts) >= _FACTS_KEPT:
                 self._facts.clear()
-            facts = self._facts[subject] = facts_of(subject, self._site, self._names)
+            facts = facts_of(subject, self._site, self._names)
+            if not subject.name_id or subject.name_id in self._names:  # a name may come later than its first record
+                self._facts[subject] = facts
         return facts
 
     def _row(self, window: Window, told: Activities) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from pipeline.errors import OutputError
 from pipeline.metrics import health_table
 from pipeline.run.judges import Judges
 from pipeline.run.report import Hooks, Progress, Report
-from pipeline.run.results import Results, names_table, record_sink
+from pipeline.run.results import Results, record_sink
 from pipeline.run.source import Source
 from pipeline.sink import OutputFolder, write_table
+from pipeline.sink.names import names_table
 from pipeline.site import Site
 
 if TYPE_CHECKING:

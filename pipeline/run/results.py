@@ -14,7 +14,6 @@ from pipeline.metrics import HealthRow
 from pipeline.sink import Dataset, RecordSink, write_table
 from pipeline.site import Site
 from schemas.alert import ALERT
-from schemas.health import NAME
 
 _ALERT_GROUP = 4_096
 _ALERT_PART = 1 << 20
@@ -30,12 +29,6 @@ def record_sink(stage: Path, output: OutputSettings) -> RecordSink:
         part_rows=output.part_points,
         tags=output.changed_tags,
     )
-
-
-def names_table(names: Mapping[int, str]) -> pa.Table:
-    """Names in order of their id, as NAME."""
-    ordered = sorted(names.items())
-    return pa.table({"name_id": [n for n, _ in ordered], "text": [t for _, t in ordered]}, schema=NAME)
 
 
 class Results:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from pipeline.metrics import Counters, HealthRow
 from pipeline.transport.message import HEADER_NAME
 from pipeline.transport.settings import ClientSettings, KafkaSettings, connect
 from pipeline.transport.spool import Spool
+from pipeline.transport.tags import NAME_ID
 from pipeline.transport.topics import NAMES, RECORDS
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ _ANSWER_S = 2.0
 _AGAIN_S = 0.5
 _NAMES_AGAIN_S = 5.0
 _PERMANENT = ("MSG_SIZE_TOO_LARGE", "INVALID_MSG_SIZE", "INVALID_RECORD")
-_NAME_ID = struct.Struct("<Q")
 
 
 def partitions_of(producer: Any, topic: str) -> int:
@@ -240,7 +239,7 @@ class Sender:
             self._names_out |= names
         for name_id, text in names.items():
             sent = partial(self._name_delivered, name_id)
-            key, value = _NAME_ID.pack(name_id), text.encode()
+            key, value = NAME_ID.pack(name_id), text.encode()
             self._produce(producer, partial(producer.produce, self._names_topic, value, key, on_delivery=sent))
 
     def _name_delivered(self, name_id: int, error: KafkaError | None, _: Any) -> None:

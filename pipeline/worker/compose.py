@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from pipeline.archive import ARCHIVE
+from pipeline.archive import ARCHIVE, root_of
+from pipeline.archive.names import NameFiles
 from pipeline.archive.publish import ArchivePublisher
 from pipeline.archive.stage import ArchiveStage
 from pipeline.errors import ConfigError, TransportError
@@ -23,26 +24,18 @@ from pipeline.second.stage import PaneStage
 from pipeline.setup import Setup
 from pipeline.stage import RecordStage
 from pipeline.store import Store, StoreUnclear, open_store, probe
-from pipeline.transport import topics as names
+from pipeline.transport import topics
 from pipeline.transport.log import LogMessage, read
-from pipeline.transport.settings import ClientSettings, connect
+from pipeline.transport.settings import ClientSettings
+from pipeline.transport.tags import TopicNames
 from pipeline.worker.held import Held
 from pipeline.worker.loop import Partition, Worker
 from pipeline.worker.outbox import Outbox
+from pipeline.worker.topic import TopicInfo, describe
 from pipeline.worker.watermarks import Watermarks
 
 if TYPE_CHECKING:
-    from pipeline.config import Config
     from pipeline.worker.settings import WorkerSettings
-
-
-@dataclass(frozen=True, slots=True)
-class TopicInfo:
-    """A topic as it is on the cluster."""
-
-    name: str
-    id: str
-    partitions: int
 
 
 @dataclass(slots=True)
@@ -52,39 +45,6 @@ class WorkReport:
     counts: dict[str, int] = field(default_factory=dict)
     stages: dict[str, dict[str, int]] = field(default_factory=dict)
     stopped: list[str] = field(default_factory=list)
-
-
-def describe(bootstrap: str, config: Config, name: str) -> TopicInfo:
-    """A topic's id and number of partitions.
-
-    Raises:
-        TransportError: Kafka does not answer, or there is no such topic.
-    """
-    from confluent_kafka import KafkaError, KafkaException, TopicCollection
-    from confluent_kafka.admin import AdminClient
-
-    topic = config.kafka.topic(name)
-    client = config.kafka.client(bootstrap, "admin")
-    client.setdefault("log_level", 0)  # what goes wrong comes as an error
-    heard: list[str] = []
-
-    def make(given: ClientSettings) -> AdminClient:
-        listening: dict[str, Any] = {**given, "error_cb": lambda error: heard.append(error.str())}
-        return AdminClient(listening)
-
-    admin = connect(make, client)
-    try:
-        found = admin.describe_topics(TopicCollection([topic]), request_timeout=names.ANSWER_S)[topic].result()
-    except KafkaException as error:
-        said = error.args[0]
-        missing = said.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
-        admin.poll(0)
-        why = f" ({heard[0]})" if heard else ""
-        hint = "; `fieldtap topics apply` makes the topics" if missing else why
-        raise TransportError(f"kafka at {bootstrap}: {topic}: {said.str()}{hint}") from None
-    uuid = found.topic_id
-    high, low = (n & 0xFFFFFFFFFFFFFFFF for n in (uuid.get_most_significant_bits(), uuid.get_least_significant_bits()))
-    return TopicInfo(topic, f"{high:016x}{low:016x}", len(found.partitions))
 
 
 _READING: dict[str, str | int | float | bool] = {
@@ -97,6 +57,10 @@ _READING: dict[str, str | int | float | bool] = {
 
 With its own default the client waits a second when its queue was full, and never looks at checksums.
 """
+
+
+_NAMES_S = 10.0
+"""For the names told before a worker began to come; who has not heard of one shows its id."""
 
 
 class Deployment:
@@ -116,7 +80,7 @@ class Deployment:
         self.store: Store = open_store(store)
         probe(self.store)
         self.watermarks = Watermarks(self.config.kafka.client(bootstrap, "admin"))
-        self.records = self._as_begun(describe(bootstrap, self.config, names.RECORDS))
+        self.records = self._as_begun(describe(bootstrap, self.config, topics.RECORDS))
 
     def panes(self) -> TopicInfo:
         """The topic of the second stage.
@@ -124,7 +88,24 @@ class Deployment:
         Raises:
             TransportError: see :meth:`_as_begun`.
         """
-        return self._as_begun(describe(self.bootstrap, self.config, names.PANES), records=self.records.id)
+        return self._as_begun(describe(self.bootstrap, self.config, topics.PANES), records=self.records.id)
+
+    @cached_property
+    def names(self) -> TopicNames:
+        """Names met on the wire, as shards tell them.
+
+        Raises:
+            TransportError: Kafka does not answer, or there is no topic of names.
+        """
+        topic = describe(self.bootstrap, self.config, topics.NAMES)
+        told = TopicNames(self.consumer(), topic.name, topic.partitions)
+        told.catch_up(_NAMES_S)
+        return told
+
+    def close(self) -> None:
+        """Hear of no more names."""
+        if "names" in self.__dict__:
+            self.names.close()
 
     @property
     def number(self) -> int:
@@ -169,15 +150,15 @@ class Deployment:
     def outbox(self) -> Outbox:
         """What writes to the other topics."""
         kafka = self.config.kafka
-        topics = {
-            "live": kafka.topic(names.FINDINGS_LIVE),
-            "dead": kafka.topic(names.DEAD_LETTERS),
-            "parked": kafka.topic(names.PARKED),
-            "panes": kafka.topic(names.PANES),
+        others = {
+            "live": kafka.topic(topics.FINDINGS_LIVE),
+            "dead": kafka.topic(topics.DEAD_LETTERS),
+            "parked": kafka.topic(topics.PARKED),
+            "panes": kafka.topic(topics.PANES),
         }
         client = kafka.client(self.bootstrap, "producer")
         client.setdefault("log_level", 0)  # the client that reads tells when Kafka is away
-        return Outbox(client, topics)
+        return Outbox(client, others)
 
     def first(self, topic: TopicInfo, partition: int) -> Callable[[], int]:
         """What tells at which offset a chain without epochs begins."""
@@ -264,7 +245,7 @@ class Detection:
 
 def record_stage(place: Deployment, number: int) -> RecordStage:
     """What judges a partition of the records."""
-    return RecordStage(place.setup, number, place.records.partitions)
+    return RecordStage(place.setup, number, place.records.partitions, place.names)
 
 
 def pane_stage(place: Deployment, panes: TopicInfo, number: int) -> PaneStage:
@@ -305,6 +286,7 @@ class Keeping:
         self._deployment = deployment
         self._outbox = outbox
         self.topics = [deployment.records]
+        self._names = NameFiles(deployment.store, root_of(deployment.settings.run), deployment.names)
 
     def hold(self, partition: Partition, pool: ThreadPoolExecutor, check: Callable[[int], None]) -> Held:
         """What holds a partition."""
@@ -314,7 +296,7 @@ class Keeping:
         def log(start: int, stop: int) -> Iterator[Any]:
             return read(place.consumer(), place.records.name, number, start, stop)
 
-        publisher = ArchivePublisher(place.store, stage, log, chain)
+        publisher = ArchivePublisher(place.store, stage, log, chain, self._names)
         owner = Owner(
             chain,
             stage,
@@ -332,7 +314,8 @@ class Keeping:
         def log(start: int, stop: int) -> Iterator[Any]:
             return read(place.consumer(), topic.name, number, start, stop)
 
-        ArchivePublisher(place.store, ArchiveStage(number), log, place.chain(topic, number)).publish(tip)
+        chain = place.chain(topic, number)
+        ArchivePublisher(place.store, ArchiveStage(number), log, chain, self._names).publish(tip)
 
 
 def work(
@@ -361,6 +344,7 @@ def work(
         report.stopped = [f"{h.name[0]}/{h.name[1]}: {h.problem}" for h in worker.held.values() if h.problem]
     finally:
         worker.close()
+        deployment.close()
     report.counts = {**worker.counts, "live findings not delivered": outbox.failed}
     return report
 

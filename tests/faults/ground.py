@@ -19,7 +19,7 @@ from pipeline.setup import Setup
 from pipeline.store import Store, open_store
 from pipeline.transport import topics
 from pipeline.transport.log import HEADER
-from pipeline.worker.compose import TopicInfo, describe
+from pipeline.worker.topic import TopicInfo, describe
 from tests.faults.feed import LEARN_S, Feed, Sent
 from tests.faults.processes import Process, Workers, until
 
@@ -100,7 +100,7 @@ class Ground:
 
     def _make_topics(self) -> None:
         many = {topics.RECORDS: self.partitions, topics.PANES: TARGETS, topics.PARKED: self.partitions}
-        every = (*many, topics.FINDINGS_LIVE, topics.DEAD_LETTERS)
+        every = (*many, topics.FINDINGS_LIVE, topics.DEAD_LETTERS, topics.NAMES)
         copies = self.replication
         config = {"min.insync.replicas": "2" if copies > 2 else "1", "max.message.bytes": "1048576"}
         new = [NewTopic(self.prefix + t, many.get(t, 1), replication_factor=copies, config=config) for t in every]
@@ -127,7 +127,9 @@ class Ground:
     def members(self) -> dict[str, set[tuple[str, int]]]:
         """Members of the group, and what each has; none where the coordinator knows of none yet."""
         try:
-            found = self.admin.describe_consumer_groups([self.group])[self.group].result(timeout=30)
+            # A first question may be lost while brokers make the topic of offsets; the next one is answered.
+            asked = self.admin.describe_consumer_groups([self.group], request_timeout=5.0)
+            found = asked[self.group].result(timeout=30)
         except KafkaException:
             return {}
         return {

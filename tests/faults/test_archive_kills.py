@@ -23,17 +23,30 @@ def test_archive_kills_under_load(ground: MakeGround) -> None:
     folder.mkdir()
     words = ["archive", *ours.workers.arguments[1:]]
     archives = Workers(words, folder)
-    team = [archives.start() for _ in range(2)]
+    team, kept_pieces = [archives.start() for _ in range(2)], 0
+
+    def feed(due: int) -> None:
+        """Send a block, unless as much is sent as is due: the feed keeps step with the kills."""
+        archives.check()
+        if ours.feed.blocks < due:
+            ours.blocks(1)
+        else:
+            ours.flush()
+            time.sleep(0.02)
+
+    def grown() -> bool:
+        # One more block each time, so that there is something to keep, however much was sent before a worker began.
+        feed(ours.feed.blocks + 1)
+        return len(Archive(ours.store, RUN).pieces) > kept_pieces
+
     try:
         for kill in range(kills):
+            # Every kill finds workers that keep what is sent; on a slow machine they begin later.
+            until("the archive grows", grown, pause_s=0.3)
+            kept_pieces = len(Archive(ours.store, RUN).pieces)
             moment = time.monotonic() + rng.uniform(0.1, 3.0)
             while time.monotonic() < moment:
-                archives.check()
-                if ours.feed.blocks < blocks * (kill + 1) // kills:
-                    ours.blocks(1)
-                else:
-                    ours.flush()
-                    time.sleep(0.02)
+                feed(blocks * (kill + 1) // kills)
             victim = rng.randrange(len(team))
             team[victim].kill()
             team[victim] = archives.start()
@@ -47,7 +60,7 @@ def test_archive_kills_under_load(ground: MakeGround) -> None:
     finally:
         archives.end()
     archive = Archive(ours.store, RUN)
-    assert len(archive.pieces) > kills
+    assert len(archive.pieces) > kept_pieces
     kept = [
         number(batch.shard, batch.seq)
         for topic, partition in archive.partitions()

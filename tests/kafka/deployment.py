@@ -21,7 +21,7 @@ from pipeline.ledger.view import findings
 from pipeline.panes import rows as panes
 from pipeline.run.judges import Judges
 from pipeline.run.report import Hooks
-from pipeline.run.source import Names, Source
+from pipeline.run.source import Source
 from pipeline.second import SecondStage
 from pipeline.second.message import bucket_parts
 from pipeline.setup import Setup
@@ -59,13 +59,6 @@ class Sink:
 
     def on_findings(self, rows: pa.Table) -> None:
         self.rows.append(rows)
-
-
-class Nameless(Names):
-    """Knows no name."""
-
-    def _refresh(self) -> None:
-        self._known = {}
 
 
 class Site:
@@ -131,9 +124,9 @@ class Site:
         """What judging the archive gives."""
         archive = Archive(open_store(str(self.folder / "store")), "archive")
         rows, held = [], {}
-        second = SecondStage(self.partitions, self.setup.across)
+        second, names = SecondStage(self.partitions, self.setup.across), archive.names()
         for topic, partition in archive.partitions():
-            stage = RecordStage(self.setup, partition, self.partitions)
+            stage = RecordStage(self.setup, partition, self.partitions, names)
             for batch, marks in archive.stretches(topic, partition):
                 stage.judge(batch, marks)
             frozen = stage.freeze()
@@ -150,12 +143,8 @@ class Site:
 
 
 def file_run(paths: Sequence[Path], setup: Setup, partitions: int) -> Outcome:
-    """What `fieldtap run` finds, and its state as so many partitions would hold it.
-
-    Without names met on the wire: a worker does not read their topic yet, and tells them by number.
-    """
+    """What `fieldtap run` finds, and its state as so many partitions would hold it."""
     source = Source(paths, setup.config.decode, Hooks())
-    source.names = Nameless(source.decoder)
     judges = Judges(source, setup.config, setup.site, setup.baseline)
     sink = Sink()
     judges.run([sink])

@@ -14,10 +14,10 @@ from detectors.columns import records
 from pipeline.cli import app
 from pipeline.errors import ConfigError
 from pipeline.metrics import Counters, health_table
-from pipeline.run.results import names_table
 from pipeline.show.filters import devices, protocol_of, time_ns
 from pipeline.show.tables import number
 from pipeline.sink import Dataset, RecordSink, write_table
+from pipeline.sink.names import names_table
 from schemas.alert import ALERT, ALERT_COLUMNS
 from schemas.asset import ASSET, ASSET_COLUMNS
 from schemas.codes import Activity, Anomaly, Direction, Kind, Match, Op, PointType, Protocol, Severity, Space
