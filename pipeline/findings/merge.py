@@ -71,7 +71,7 @@ class Findings:
         """
         self._types = dict(types)
         self._site = site or Site.empty()
-        self._writer = RowWriter(self._types, self._site, names or {}, baseline_uid, versions or {})
+        self._writer = RowWriter(self._types, self._site, {} if names is None else names, baseline_uid, versions or {})
         self._limit = (settings or FindingSettings()).bucket_findings
         self._buckets: dict[int, Bucket] = {}
         self._rows: list[_Row] = []

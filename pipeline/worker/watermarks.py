@@ -6,10 +6,12 @@ rebalance, it would answer only after that, and a broker that says nothing would
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from pipeline.store import StoreUnclear
 from pipeline.transport.settings import ClientSettings, connect
 
-_ANSWER_S = 10.0
+_ANSWER_S = 3.0
 
 
 class Watermarks:
@@ -37,10 +39,21 @@ class Watermarks:
 
         place = TopicPartition(topic, partition)
         ends = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        low, high, cause = -1, -1, None
         try:
             # One partition may be asked for one offset at a time.
             told = [self._admin.list_offsets({place: spec}, request_timeout=_ANSWER_S)[place] for spec in ends]
             low, high = (int(future.result(timeout=2 * _ANSWER_S).offset) for future in told)
         except (KafkaException, TimeoutError) as error:
-            raise StoreUnclear(f"{topic}/{partition}: the broker did not tell where the log begins and ends") from error
+            cause = error
+        if not 0 <= low <= high:
+            # Of a leader that died the client may hear no error, only an offset that is none; it goes on asking it.
+            self._look_for_leader(topic)
+            raise StoreUnclear(f"{topic}/{partition}: the broker did not tell where the log begins and ends") from cause
         return low, high
+
+    def _look_for_leader(self, topic: str) -> None:
+        from confluent_kafka import KafkaException
+
+        with suppress(KafkaException):
+            self._admin.list_topics(topic, timeout=_ANSWER_S)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import suppress
 
 from infra.kafka.broker import Cluster
+from pipeline.store import StoreUnclear
+from pipeline.transport.settings import ClientSettings
+from pipeline.worker.watermarks import Watermarks
 from tests.faults.conftest import MakeGround
 from tests.faults.ground import Ground
 from tests.faults.processes import until
@@ -24,6 +28,27 @@ def in_sync(ours: Ground) -> bool:
     """Whether every copy of every partition is up to date."""
     known = ours.admin.list_topics(timeout=30).topics
     return all(len(p.isrs) == len(p.replicas) == 3 for t in known.values() for p in t.partitions.values())
+
+
+def test_where_a_log_ends_is_told_again_after_its_leader_died(ground: MakeGround, trio: Cluster) -> None:
+    ours = ground(seed(18), trio.bootstrap, replication=3)
+    until("every copy is up to date", lambda: in_sync(ours))
+    topic, watermarks = ours.records.name, Watermarks(ClientSettings(ours.client))
+    assert [watermarks.of(topic, p) for p in range(ours.partitions)] == [(0, 0)] * ours.partitions
+    ours.blocks(3)
+    ours.flush()
+    victim = leader(ours, 0)
+    trio.kill(victim)
+
+    def told() -> list[tuple[int, int]]:
+        with suppress(StoreUnclear):
+            return [watermarks.of(topic, p) for p in range(ours.partitions)]
+        return []
+
+    found = until("where every log ends", told, WORKING_AGAIN_S)
+    trio.start(victim)
+    assert found == [(0, end) for end in ours.ends(ours.records)]
+    assert min(high for _, high in found) > 0
 
 
 def test_leaders_killed(ground: MakeGround, trio: Cluster) -> None:

@@ -332,6 +332,21 @@ def test_names_from_the_wire_cannot_write_on_the_terminal() -> None:
     assert first["tag"] == "Tank\\x1b[2J{client}\\u202e"
 
 
+def test_a_name_that_comes_later_than_its_record_is_told_from_then_on() -> None:
+    names: dict[int, str] = {}
+    findings, rows = Findings(TYPES, names=names), []
+    point = [{"space": 96, "addr": 0, "name_id": 77, "value": 99.0}]
+    for at, text in ((0, None), (1, "Tank"), (2, None)):
+        names.update({77: text} if text else {})
+        batch = records([row(9 * at + i, 9 * at + i, points=point) for i in range(9)])
+        findings.add(batch, Scripted().on_batch(batch))
+        rows += plain(findings.take())
+    findings.finish()
+    rows += plain(findings.take())
+    assert [(r["activity_id"], r["tag"]) for r in rows] == [(1, f"name:{77:016x}"), (2, "Tank"), (3, "Tank")]
+    assert len({r["finding_info_uid"] for r in rows}) == 1
+
+
 def test_a_text_with_an_unknown_field_is_refused() -> None:
     bad = dataclasses.replace(WRITE, text="{client} did {nothing}")
     with pytest.raises(ValueError, match=r"scripted\.write speaks of 'nothing'"):
