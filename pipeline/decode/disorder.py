@@ -44,7 +44,7 @@ def is_due(data: Bytes, m: Memory, w: Row) -> bool:
     if distance > 0:
         flow[k, base + c.D_FLAGS] |= c.DIR_REORDERED
         streams.hold(data, w, flow, k, m.held, m.chunks, m.links, m.holes)
-        if holes.is_lost(flow, k, direction, m.held):
+        if holes.is_lost(w, flow, k, direction, m.held, i64(0)):
             holes.give_up(w, flow, k, direction)
         return False
     whole = distance + w[c.G_LEN] <= 0

@@ -1,8 +1,9 @@
 """Holes in TCP streams: when one is given up, and how a stream goes on behind it.
 
-A hole is given up when the peer acknowledged past it and three segments came, at 64 KB, or after one second of
-record time; what it swallowed is `gap_bytes` of the next record.  What lies further ahead than a peer can have allowed
-is shown, but does not move the stream: one forged segment would make copies of all true ones.
+A hole is given up when the peer acknowledged past it and said something itself, or three segments came, or one waited
+for 50 ms; at 64 KB; or after one second of record time; what it swallowed is `gap_bytes` of the next record.  What lies
+further ahead than a peer can have allowed is shown, but does not move the stream: one forged segment would make copies
+of all true ones.
 """
 
 from __future__ import annotations
@@ -27,8 +28,11 @@ call = indirect_call()
 
 
 @kernel()
-def is_lost(flow: Rows, k: int, direction: int, held: Rows) -> bool:
-    """Whether the peer acknowledged past the hole and three segments came, or too much is held."""
+def is_lost(w: Row, flow: Rows, k: int, direction: int, held: Rows, answered: int) -> bool:
+    """Whether the peer has what is missing and a mirror would have handed it on by now, or too much is held.
+
+    `answered` is whether the peer says something, the segment at hand: it waited for what it had acknowledged.
+    """
     base = c.F_DIR + direction * c.DIRECTION
     first = flow[k, base + c.D_HELD]
     if first < 0 or streams.after(held[first, c.H_SEQ], flow[k, base + c.D_NEXT]) <= 0:
@@ -36,7 +40,9 @@ def is_lost(flow: Rows, k: int, direction: int, held: Rows) -> bool:
     if flow[k, base + c.D_HELD_BYTES] >= c.HOLD_BYTES:
         return True
     acked = flow[k, base + c.D_ACKED]
-    return bool(flow[k, base + c.D_N_HELD] >= 3 and acked >= 0 and streams.after(acked, held[first, c.H_SEQ]) >= 0)
+    if acked < 0 or streams.after(acked, held[first, c.H_SEQ]) < 0:
+        return False
+    return bool(answered or flow[k, base + c.D_N_HELD] >= 3 or w[c.G_TS] - held[first, c.H_TS] >= c.MIRROR_NS)
 
 
 @kernel()

@@ -41,7 +41,7 @@ def datagram_is_copy(data: Bytes, w: Row, flow: Rows, k: int) -> bool:
     other = c.F_DIR + (1 - w[c.G_DIR]) * c.DIRECTION
     digest = copies.digest(data, w[c.G_OFF], w[c.G_LEN], w[c.C_KEY] ^ w[c.G_IPID])
     since = flow[k, base + c.D_DIGEST_TS]
-    same = flow[k, base + c.D_DIGEST] == digest and w[c.G_TS] - since <= c.DUPLICATE_NS
+    same = flow[k, base + c.D_DIGEST] == digest and w[c.G_TS] - since <= c.MIRROR_NS
     if same and (w[c.G_IPID] != 0 or flow[k, other + c.D_DIGEST_TS] <= since):
         return True
     flow[k, base + c.D_DIGEST] = digest
@@ -144,7 +144,8 @@ def follow_tcp(m: Memory, w: Row) -> int:
         acked = m.flow[k, other + c.D_ACKED]
         if acked < 0 or streams.after(w[c.G_ACK], acked) > 0:
             m.flow[k, other + c.D_ACKED] = w[c.G_ACK]
-        if m.flow[k, other + c.D_HELD] >= 0 and holes.is_lost(m.flow, k, 1 - direction, m.held):
+        says = i64(w[c.G_LEN] > 0)
+        if m.flow[k, other + c.D_HELD] >= 0 and holes.is_lost(w, m.flow, k, 1 - direction, m.held, says):
             # what the peer acknowledged came before what it says now
             set_aside(w, i64(c.STAGE_TCP))
             holes.give_up(w, m.flow, k, 1 - direction)

@@ -177,8 +177,8 @@ HOLD_BYTES = 65536
 STREAM_BYTES = 1 << 18
 """Room for bytes that are put together: a kept beginning and a segment."""
 HOLD_NS = NANOSECONDS
-DUPLICATE_NS = 50_000_000
-"""A mirrored copy of a packet follows within this time."""
+MIRROR_NS = 50_000_000
+"""What a mirror hands on twice, or late, comes within this time."""
 LATE_NS = 60 * NANOSECONDS
 """How long an expired request is remembered, so that its answer can be called late."""
 PENDING_PER_FLOW = 64

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.decode.layout import MIRROR_NS
 from schemas.codes import FAULTS, Anomaly, Kind
 from tests.decode.packets import ACK, SECOND, Talk, mbap, polls, read, values
 from tests.decode.reading import decode
@@ -45,6 +46,29 @@ def test_what_it_takes_to_give_up_a_hole(after: int, acknowledged: bool, given_u
     responses = decode(talk.packets).of(Kind.RESPONSE)
     assert [r.txn for r in responses] == [n for n in range(1, 3 + after) if n != 2 or not given_up]
     assert sum(r.gap_bytes for r in responses) == (13 if given_up else 0)
+
+
+@pytest.mark.parametrize(
+    ("wait", "acknowledged", "asks", "given_up"),
+    [
+        (MIRROR_NS - 1, True, False, False),
+        (MIRROR_NS, False, False, False),
+        (MIRROR_NS, True, False, True),
+        (1, False, True, False),
+        (1, True, True, True),
+    ],
+)
+def test_a_hole_that_the_peer_never_saw(wait: int, acknowledged: bool, asks: bool, given_up: bool) -> None:
+    """An answer alone, whose neighbour was lost: the peer has both, or would not go on."""
+    talk = Talk().open()
+    talk.send(1, values(1, 1), lost=True)
+    held = talk.answer(values(2, 2))
+    ack = talk.seq[1] if acknowledged else 5001
+    talk.put(talk.segment(0, read(3, 0, 1) if asks else b"", ack=ack), held.ts + wait)
+    talk.put(talk.segment(1, values(1, 1), seq=5001), held.ts + wait)
+    found = [(r.txn, r.gap_bytes) for r in decode(talk.packets).records]
+    asked = [(3, 0)] if asks else []
+    assert found == ([(2, 11), *asked] if given_up else [*asked, (1, 0), (2, 0)])
 
 
 def test_a_hole_is_given_up_at_64_kilobytes() -> None:
