@@ -14,10 +14,12 @@ from schemas.codes import PointType
 # --- values
 (V_NONE, V_U8, V_I8, V_U16LE, V_I16LE, V_U32LE, V_I32LE, V_F32LE, V_F64LE, V_U64LE, V_I64LE, V_U16BE, V_I16BE, V_U32BE,
  V_I32BE, V_F32BE, V_F64BE, V_U64BE, V_I64BE, V_BIT0, V_BIT7, V_LOW2, V_HIGH2, V_PACKED2, V_NORMAL16, V_STEP7, V_TIME48,
- V_TIME_CP56, V_U24BE, V_I24BE, V_DATE_BACNET, V_DAYTIME_BACNET, V_CLOCK_BACNET) = range(33)  # fmt: skip
+ V_TIME_CP56, V_U24BE, V_I24BE, V_DATE_BACNET, V_DAYTIME_BACNET, V_CLOCK_BACNET,
+ V_CLOCK_S7) = range(34)  # fmt: skip
 """BIT0, BIT7: that bit of a byte.  LOW2, HIGH2: two bits of a byte.  PACKED2: two bits each, four to a byte, without
 index.  NORMAL16: a signed fraction of 32768.  STEP7: seven bits, signed.  TIME48, TIME_CP56: seconds since 1970.
 DATE_BACNET, DAYTIME_BACNET: seconds since 1970 of a day, seconds of a day; CLOCK_BACNET: both, a tag between them.
+CLOCK_S7: seconds since 1970.
 Bits that are packed eight to a byte are `layout.ENC_BIT`."""
 
 TYPES: dict[int, PointType] = {
@@ -54,6 +56,7 @@ TYPES: dict[int, PointType] = {
     V_DATE_BACNET: PointType.TIME,
     V_DAYTIME_BACNET: PointType.TIME,
     V_CLOCK_BACNET: PointType.TIME,
+    V_CLOCK_S7: PointType.TIME,
 }
 
 BYTES: dict[int, int] = {
@@ -82,6 +85,7 @@ BYTES: dict[int, int] = {
     V_DATE_BACNET: 4,
     V_DAYTIME_BACNET: 4,
     V_CLOCK_BACNET: 9,
+    V_CLOCK_S7: 10,
 }
 """Bytes of a value where it is not one."""
 

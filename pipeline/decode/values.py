@@ -263,8 +263,35 @@ def _clock_bacnet(data: Bytes, at: int, code: int) -> float:
 
 
 @kernel()
+def _bcd(byte: int) -> int:
+    """A byte of two decimal digits, 255 where it is none."""
+    return (byte >> 4) * 10 + (byte & 15) if byte >> 4 < 10 and byte & 15 < 10 else 255
+
+
+@kernel()
+def s7_clock_ms(data: Bytes, at: int) -> int:
+    """A clock of S7comm as milliseconds since 1970, read as UTC; -1 where it is no time.
+
+    Ten bytes: one reserved, century, and DATE_AND_TIME of IEC 61131-3 as S7 has it, in BCD: year to milliseconds and
+    weekday.  Years below 90 are of this century, whatever the century says: some devices leave it at 19.
+    """
+    year, month, day = _bcd(u8(data, at + 2)), _bcd(u8(data, at + 3)), _bcd(u8(data, at + 4))
+    hour, minute, second = _bcd(u8(data, at + 5)), _bcd(u8(data, at + 6)), _bcd(u8(data, at + 7))
+    hundredths, thousandths = _bcd(u8(data, at + 8)), u8(data, at + 9) >> 4
+    if year > 99 or month < 1 or month > 12 or day < 1 or day > 31 or hour > 23 or minute > 59 or second > 59:
+        return -1
+    if hundredths > 99 or thousandths > 9:
+        return -1
+    days = civil_ms(1900 + year if year >= 90 else 2000 + year, month, day)
+    return int(days + hour * _HOUR + minute * _MINUTE + second * 1000 + hundredths * 10 + thousandths)
+
+
+@kernel()
 def _clock(data: Bytes, at: int, code: int) -> float:
     """A time as the value: seconds since 1970, NaN where it is none."""
+    if code == f.V_CLOCK_S7:
+        ms = s7_clock_ms(data, at)
+        return float(ms / 1000.0) if ms >= 0 else np.nan
     if code >= f.V_DATE_BACNET:
         return float(_clock_bacnet(data, at, code))
     ms = cp56_ms(data, at) if code == f.V_TIME_CP56 else le32(data, at) | (le16(data, at + 4) << 32)

@@ -101,6 +101,8 @@ def test_a_time_is_what_the_calendar_says() -> None:
     at = datetime(2024, 2, 29, 23, 59, 58, 765_000, UTC)
     data = struct.pack("<HBBBBB", 58_765, 59, 23, 29 | 4 << 5, 2, 24)
     assert write(data, f.form(f.V_TIME_CP56), 1).value == [at.timestamp()]
+    assert write(bytes.fromhex("00 19 24 02 29 23 59 58 76 55"), f.form(f.V_CLOCK_S7), 1).value == [at.timestamp()]
+    assert repr(write(bytes.fromhex("00 20 24 02 2a 23 59 58 76 55"), f.form(f.V_CLOCK_S7), 1).value) == "[nan]"
     found = write(b"\0" + data, f.form(f.V_U8, time=f.T_CP56, time_at=1), 1)
     assert found.source_ns == [round(at.timestamp() * 1000) * 1_000_000]
 

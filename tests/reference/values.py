@@ -46,6 +46,8 @@ def number(data: bytes, code: int, i: int) -> float:
     byte = data[0] if data else 0
     if code in (f.V_U24BE, f.V_I24BE):
         return float(int.from_bytes(data[:3], "big", signed=code == f.V_I24BE))
+    if code == f.V_CLOCK_S7:
+        return s7_seconds(data)
     if code >= f.V_DATE_BACNET:
         return bacnet_seconds(data, code)
     if code == f.V_NORMAL16:
@@ -69,6 +71,17 @@ def cp56_ms(data: bytes) -> int | None:
     except ValueError:
         return None
     return round(at.timestamp() * 1000) + ms + (data[4] & 31) * 86_400_000 - 86_400_000
+
+
+def s7_seconds(data: bytes) -> float:
+    """Reserved, century, then two decimal digits a byte: year, month, day, hour, minute, second, milliseconds."""
+    try:
+        year, month, day, hour, minute, second, hundredths = (int(f"{byte:02x}") for byte in data[2:9])
+        ms = 10 * hundredths + int(f"{data[9] >> 4:x}")
+        first = datetime(year + (1900 if year >= 90 else 2000), month, 1, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return math.nan
+    return first.timestamp() + (day - 1) * 86_400 + ms / 1000 if 1 <= day <= 31 else math.nan
 
 
 def bacnet_seconds(data: bytes, code: int) -> float:

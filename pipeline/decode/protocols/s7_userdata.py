@@ -14,6 +14,7 @@ from pipeline.decode.notes import note, noted
 from pipeline.decode.protocols import s7_types as t
 from pipeline.decode.protocols.s7_head import BAD_LENGTH, REQUEST, RESPONSE, UNSOLICITED
 from pipeline.decode.runs import add_run
+from pipeline.decode.values import s7_clock_ms
 from schemas.codes import Anomaly, Direction, Identity, Op, RecordFlag, S7Flag, Space
 
 Row = NDArray[np.int64]
@@ -29,7 +30,7 @@ _READ, _WRITTEN = int(Direction.READ), int(Direction.WRITTEN)
 _IDENTITY, _SZL, _CLOCK = int(Space.IDENTITY), int(Space.S7_SYSTEM_STATUS), int(Space.DEVICE_TIME)
 _IDENTIFY, _ALARM, _REPORT = int(Op.IDENTIFY), int(Op.ALARM), int(Op.REPORT)
 _PRODUCT_CODE, _HARDWARE, _FIRMWARE = int(Identity.PRODUCT_CODE), int(Identity.HARDWARE), int(Identity.FIRMWARE)
-_VERSION = f.form(f.V_U32BE)
+_VERSION, _TIME = f.form(f.V_U32BE), f.form(f.V_CLOCK_S7)
 _GOOD, _NO_DATA, _NULL = 0xFF, 0x0A, 0
 _LISTS = 0x571
 _FOLLOWS = 1
@@ -160,12 +161,15 @@ def _blocks(data: Bytes, at: int, end: int, w: Row) -> int:
 
 @kernel()
 def _clock(data: Bytes, at: int, end: int, w: Row) -> int:
-    """A time as it stands there: ten bytes in BCD, century to weekday."""
+    """A time, and the bytes as they stand there where they are none."""
     if end - at < 10:
         return 0
     w[c.S_SPACE] = _CLOCK
-    written = w[c.S_KIND] == REQUEST
-    run = add_run(w, _CLOCK, 0, 1, c.ENC_BYTES, at, _WRITTEN if written else _READ, 0)
+    direction = _WRITTEN if w[c.S_KIND] == REQUEST else _READ
+    if s7_clock_ms(data, at) >= 0:
+        add_run(w, _CLOCK, i64(0), i64(1), i64(_TIME), at, i64(direction), i64(0))
+        return 0
+    run = add_run(w, _CLOCK, i64(0), i64(1), i64(c.ENC_BYTES), at, i64(direction), i64(0))
     if run >= 0:
         w[c.RUNS_AT + run * c.RUN + c.N_LENGTH] = 10
     return 0
