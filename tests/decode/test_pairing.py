@@ -6,10 +6,11 @@ import struct
 
 import pytest
 
+from pipeline.synth.encode.dnp3 import READ, classes
 from schemas.codes import FAULTS, Anomaly, Kind, Match, Protocol, RecordFlag, Transport
 from tests.decode.packets import MS, SECOND, Packet, Talk, mbap, polls, read, refusal, rtu, udp, values
 from tests.decode.reading import Decoded, decode
-from tests.protocols.dnp3_frames import READ, Line, classes
+from tests.protocols.dnp3_frames import Line
 
 
 def heard(found: Decoded) -> list[tuple[int, int, int, int]]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from tests.decode.packets import MS, SECOND, Packet, Talk
-from tests.golden.registry import case
-from tests.protocols.bacnet_apdus import (
+from pipeline.synth.encode.bacnet import (
     ANALOG_INPUT,
     ANALOG_OUTPUT,
     BINARY_OUTPUT,
@@ -23,7 +21,6 @@ from tests.protocols.bacnet_apdus import (
     PRIORITY_ARRAY,
     STATUS_FLAGS,
     UNICAST,
-    Devices,
     abort,
     announced,
     bits,
@@ -58,6 +55,9 @@ from tests.protocols.bacnet_apdus import (
     unsigned,
     within,
 )
+from tests.decode.packets import MS, SECOND, Packet, Talk
+from tests.golden.registry import case
+from tests.protocols.bacnet_apdus import Devices
 
 TEMPERATURE, VALVE, FAN, PLANT = oid(ANALOG_INPUT, 3), oid(ANALOG_OUTPUT, 7), oid(BINARY_OUTPUT, 2), oid(DEVICE, 1234)
 UNITS, SCHEDULE, NOON = 117, oid(17, 1), date(2026, 1, 1, 4) + daytime(12, 0, 1, 25)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from tests.decode.packets import SECOND, Packet, Talk
-from tests.golden.registry import case
-from tests.protocols.dnp3_frames import (
+from pipeline.synth.encode.dnp3 import (
     ALL,
     CON,
     DIRECT,
@@ -19,7 +17,6 @@ from tests.protocols.dnp3_frames import (
     SELECT,
     UNS,
     WRITE,
-    Line,
     classes,
     crob,
     header,
@@ -30,6 +27,9 @@ from tests.protocols.dnp3_frames import (
     sized,
     time48,
 )
+from tests.decode.packets import SECOND, Packet, Talk
+from tests.golden.registry import case
+from tests.protocols.dnp3_frames import Line
 
 NOON_MS = 1_767_268_801_250
 """2026-01-01 12:00:01.250 UTC."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from tests.decode.packets import SECOND, Packet, Talk
-from tests.golden.registry import case
-from tests.protocols.iec104_apdus import (
+from pipeline.synth.encode.iec104 import (
     ACT,
     ACTCON,
     ACTTERM,
@@ -14,7 +12,6 @@ from tests.protocols.iec104_apdus import (
     DEACTCON,
     INITIALIZED,
     NEGATIVE,
-    NOON,
     PERIODIC,
     REQUEST,
     SPONTANEOUS,
@@ -23,7 +20,6 @@ from tests.protocols.iec104_apdus import (
     TEST,
     TESTFR,
     TESTFR_CON,
-    Stations,
     asdu,
     cp24,
     cp56,
@@ -32,6 +28,9 @@ from tests.protocols.iec104_apdus import (
     sequence,
     u_frame,
 )
+from tests.decode.packets import SECOND, Packet, Talk
+from tests.golden.registry import case
+from tests.protocols.iec104_apdus import NOON, Stations
 
 GOOD, DOUBTED = b"\0", b"\xf1"
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from tests.decode.packets import SECOND, Packet, Talk
-from tests.golden.registry import case
-from tests.protocols.s7_frames import (
+from pipeline.synth.encode.s7 import (
     ACK,
     BIT,
     BYTE,
@@ -28,7 +26,6 @@ from tests.protocols.s7_frames import (
     TIMER,
     USER,
     WORD,
-    Line,
     M,
     P,
     Q,
@@ -49,6 +46,9 @@ from tests.protocols.s7_frames import (
     user,
     value,
 )
+from tests.decode.packets import SECOND, Packet, Talk
+from tests.golden.registry import case
+from tests.protocols.s7_frames import Line
 
 LEVEL, PUMP = any_item(REAL, 1, DB, 8 * 8, 5), any_item(BIT, 1, Q, 8 * 4 + 1)
 OFF, ON = value(D_BIT, b"\0"), value(D_BIT, b"\1")

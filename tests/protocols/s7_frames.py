@@ -3,99 +3,10 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from pipeline.synth.encode.s7 import ACK_DATA, JOB, USER, connection, dt, filled, message, user
 from tests.decode.packets import Packet, Talk
-
-BIT, BYTE, CHAR, WORD, INT, DWORD, DINT, REAL, COUNTER, TIMER = 1, 2, 3, 4, 5, 6, 7, 8, 0x1C, 0x1D
-P, IN, Q, M, DB, DI = 0x80, 0x81, 0x82, 0x83, 0x84, 0x85
-D_BIT, D_BYTE, D_INT, D_DINT, D_REAL, D_OCTETS = 3, 4, 5, 6, 7, 9
-JOB, ACK, ACK_DATA, USER = 1, 2, 3, 7
-
-
-def tpkt(tpdu: bytes, *, length: int | None = None) -> bytes:
-    return struct.pack("!BBH", 3, 0, 4 + len(tpdu) if length is None else length) + tpdu
-
-
-def dt(payload: bytes, *, last: bool = True) -> bytes:
-    """A data TPDU."""
-    return tpkt(bytes([2, 0xF0, 0x80 if last else 0]) + payload)
-
-
-def connection(code: int, target: int, source: int, called: bytes = b"\1\2", calling: bytes = b"\1\0") -> bytes:
-    """A connection request (0xE0) or confirm (0xD0)."""
-    options = bytes([0xC0, 1, 10, 0xC1, len(calling)]) + calling + bytes([0xC2, len(called)]) + called
-    return tpkt(bytes([6 + len(options), code]) + struct.pack("!HHB", target, source, 0) + options)
-
-
-def disconnect(target: int, source: int, reason: int) -> bytes:
-    return tpkt(bytes([6, 0x80]) + struct.pack("!HHB", target, source, reason))
-
-
-def message(kind: int, txn: int, parameters: bytes, data: bytes = b"", error: int = 0, pad: int = 0) -> bytes:
-    """A message of S7comm; `pad` makes the length of its data a lie."""
-    head = struct.pack("!BBHHHH", 0x32, kind, 0, txn, len(parameters), len(data) + pad)
-    return head + (struct.pack("!H", error) if kind in (ACK, ACK_DATA) else b"") + parameters + data
-
-
-def any_item(size: int, count: int, area: int, address: int, block: int = 0) -> bytes:
-    """An item of syntax S7ANY; `address` in bits, or a number."""
-    return struct.pack("!BBBBHHB", 0x12, 10, 0x10, size, count, block, area) + address.to_bytes(3, "big")
-
-
-def symbolic(crc: int, *parts: int) -> bytes:
-    """An item that names a variable of an optimised block by its checksum and path."""
-    body = struct.pack("!BBHHI", 0xB2, 0xFF, 0, 0x0052, crc) + b"".join(struct.pack("!I", part) for part in parts)
-    return bytes([0x12, len(body)]) + body
-
-
-def value(sort: int, data: bytes, code: int = 0xFF) -> bytes:
-    """Data of an item: its length counts bits for bits, bytes and integers."""
-    length = 1 if sort == D_BIT else len(data) * (8 if sort in (D_BYTE, D_INT) else 1)
-    return struct.pack("!BBH", code, sort, length) + data
-
-
-def refused(code: int) -> bytes:
-    return struct.pack("!BBH", code, 0, 0)
-
-
-def filled(items: Sequence[bytes]) -> bytes:
-    """Items with a fill byte behind each of odd length but the last."""
-    return b"".join(item + b"\0" * (len(item) & 1 if i < len(items) - 1 else 0) for i, item in enumerate(items))
-
-
-def user(
-    kind: int, group: int, sub: int, data: bytes = b"", *, more: int = 0, error: int = 0, part: int = 0
-) -> tuple[bytes, bytes]:
-    """Parameters and data of userdata: kind 4 asks, 8 answers, 0 is unasked."""
-    answer = struct.pack("!BBH", part, more, error) if kind != 4 else b""
-    head = bytes([0, 1, 0x12, 4 + len(answer), 0x11 if kind == 4 else 0x12, kind << 4 | group, sub, 1])
-    return head + answer, value(D_OCTETS, data) if data else b"\x0a\0\0\0"
-
-
-def transfer(function: int, name: bytes = b"", *, error: int = 0, number: int = 0, tail: bytes = b"") -> bytes:
-    """Parameters of up- and download."""
-    named = bytes([len(name)]) + name if name else b""
-    return struct.pack("!BBHI", function, 0, error, number) + named + tail
-
-
-def pi_service(name: bytes, block: bytes = b"") -> bytes:
-    return b"\x28" + bytes(6) + b"\xfd" + struct.pack("!H", len(block)) + block + bytes([len(name)]) + name
-
-
-def stop() -> bytes:
-    return b"\x29" + bytes(5) + b"\x09P_PROGRAM"
-
-
-def plus(version: int, body: bytes, *, trailer: bool = True, digest: int = 32) -> bytes:
-    """A message of S7comm-plus; version 3 has a checksum before the opcode."""
-    body = (bytes([digest]) + bytes(digest) if version == 3 else b"") + body
-    return struct.pack("!BBH", 0x72, version, len(body)) + body + (bytes([0x72, version, 0, 0]) if trailer else b"")
-
-
-def plus_head(opcode: int, function: int, number: int) -> bytes:
-    return struct.pack("!BHHHHI", opcode, 0, function, 0, number, 0x3A5) + bytes(3)
 
 
 @dataclass

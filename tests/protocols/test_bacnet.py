@@ -12,12 +12,13 @@ from pipeline.decode import layout
 from pipeline.decode.protocols.bacnet_names import identity, tag
 from pipeline.inventory.identity import Identities
 from pipeline.names import function_text, status_text, tag_text
+from pipeline.synth.encode import bacnet as b
 from schemas.codes import FAULTS, Anomaly, BacnetFlag, Identity, Kind, Match, Op, PointType, Protocol, RecordFlag, Space
 from tests.decode.packets import SECOND
 from tests.decode.reading import blocks, feed
 from tests.golden.cases import CASES
 from tests.oracle.ours import batches
-from tests.protocols import bacnet_apdus as b
+from tests.protocols.bacnet_apdus import Devices
 from tests.reference import bacnet as twin
 from tests.test_protocol_contract import strict_frame
 
@@ -108,7 +109,7 @@ def plain(value: Any) -> Any:
 
 @pytest.mark.parametrize("seed", range(25))
 def test_random_services(seed: int) -> None:
-    draw, d, sent = random.Random(seed), b.Devices(), []
+    draw, d, sent = random.Random(seed), Devices(), []
     for k in range(150):
         side, apdu = any_message(draw, k)
         network = {"to": b.station(7, draw.randbytes(draw.randrange(1, 7)))} if draw.random() < 0.2 else {}
@@ -136,7 +137,7 @@ def test_an_answer_in_segments_is_the_whole_one(size: int) -> None:
     """However it is cut."""
     about = b.property_of(b.oid(8, 1), 76)
     whole = b.complex_ack(12, 1, about + b.within(3, b"".join(b.identifier(k) for k in range(250 if size > 1 else 40))))
-    one, cut = b.Devices().ask(b.request(12, 1, about)), b.Devices().ask(b.request(12, 1, about))
+    one, cut = Devices().ask(b.request(12, 1, about)), Devices().ask(b.request(12, 1, about))
     one.tell(whole)
     for piece in b.segments(whole, size):
         cut.tell(piece)
@@ -146,7 +147,7 @@ def test_an_answer_in_segments_is_the_whole_one(size: int) -> None:
 
 
 def test_a_long_list_is_bounded_by_runs_not_by_elements() -> None:
-    d = b.Devices().read(1, b.oid(8, 1), 76, *(b.identifier(k) for k in range(270)))
+    d = Devices().read(1, b.oid(8, 1), 76, *(b.identifier(k) for k in range(270)))
     (answer,) = feed(blocks(d.packets)).of(Kind.RESPONSE)
     assert answer.values == [float(k) for k in range(270)]
     assert 270 < layout.RUNS < 2 * 270
@@ -199,13 +200,13 @@ def test_shapes_that_are_told_on_any_port() -> None:
 
 
 def test_a_request_that_is_cut_by_the_capture_is_no_fault() -> None:
-    d = b.Devices().ask(b.request(15, 1, b.property_of(1, 85) + b.within(3, b.real(1))))
+    d = Devices().ask(b.request(15, 1, b.property_of(1, 85) + b.within(3, b.real(1))))
     (row,) = feed(blocks([d.packets[0].cut(60)])).of(Kind.REQUEST)
     assert row.anomaly == Anomaly.TRUNCATED
 
 
 def test_an_exchange_that_ends_in_an_abort_of_the_client() -> None:
-    d = b.Devices().ask(b.request(12, 1, b.property_of(1, 85))).ask(b.abort(1, 10, server=False))
+    d = Devices().ask(b.request(12, 1, b.property_of(1, 85))).ask(b.abort(1, 10, server=False))
     d.talk.now += 9 * SECOND
     found = feed(blocks(d.read(2, 1, 85, b.real(1)).packets)).records
     assert [(r.kind, r.status) for r in found[:2]] == [(Kind.REQUEST, 0), (Kind.CONTROL, 3 << 24 | 10)]
@@ -217,7 +218,7 @@ def test_an_exchange_that_ends_in_an_abort_of_the_client() -> None:
      (45, b.real(1), 0, Op.CONFIGURE), (35, b.bits("111"), 0, Op.CONFIGURE), (77, b.text("x"), 1, Op.WRITE)],
 )  # fmt: skip
 def test_what_writing_a_property_does(sub: int, value: bytes, priority: int, op: Op) -> None:
-    found = feed(blocks(b.Devices().write(1, b.oid(2, 9), sub, value, priority).packets)).records
+    found = feed(blocks(Devices().write(1, b.oid(2, 9), sub, value, priority).packets)).records
     assert [(r.op, r.subfunc) for r in found] == [(op, priority)] * 2
 
 

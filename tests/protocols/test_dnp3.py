@@ -12,12 +12,7 @@ from pipeline.decode.protocols.dnp3_objects import OBJECTS, SIZE
 from pipeline.inventory import Inventory
 from pipeline.names import function_text, status_text, tag_text
 from pipeline.site import Site
-from schemas.codes import FAULTS, Anomaly, Kind, Match, Op, PointType, Protocol, RecordFlag, Space
-from tests.decode.packets import MS, SECOND, Talk
-from tests.decode.reading import blocks, feed
-from tests.golden.dnp3_cases import dnp3_identity_and_files
-from tests.oracle.ours import batches
-from tests.protocols.dnp3_frames import (
+from pipeline.synth.encode.dnp3 import (
     ALL,
     CON,
     FIN,
@@ -27,7 +22,6 @@ from tests.protocols.dnp3_frames import (
     READ,
     SELECT,
     WRITE,
-    Line,
     classes,
     crc,
     crob,
@@ -37,6 +31,12 @@ from tests.protocols.dnp3_frames import (
     packed,
     ranged,
 )
+from schemas.codes import FAULTS, Anomaly, Kind, Match, Op, PointType, Protocol, RecordFlag, Space
+from tests.decode.packets import MS, SECOND, Talk
+from tests.decode.reading import blocks, feed
+from tests.golden.dnp3_cases import dnp3_identity_and_files
+from tests.oracle.ours import batches
+from tests.protocols.dnp3_frames import Line
 from tests.reference import dnp3 as twin
 
 FIXED = sorted(twin.FORMS)

@@ -11,22 +11,11 @@ import pytest
 from pipeline.decode.protocols.iec104_names import FUNCTIONS, tag
 from pipeline.decode.protocols.iec104_types import TYPES
 from pipeline.names import function_text, status_text, tag_text
+from pipeline.synth.encode.iec104 import ACT, ACTCON, STARTDT, asdu, cp56, i_frame, s_frame, sequence, u_frame
 from schemas.codes import FAULTS, Anomaly, Kind, Match, Op, PointType, Protocol, RecordFlag, Space
 from tests.decode.packets import MS, SECOND, Talk
 from tests.decode.reading import blocks, feed
-from tests.protocols.iec104_apdus import (
-    ACT,
-    ACTCON,
-    NOON,
-    STARTDT,
-    Stations,
-    asdu,
-    cp56,
-    i_frame,
-    s_frame,
-    sequence,
-    u_frame,
-)
+from tests.protocols.iec104_apdus import NOON, Stations
 from tests.reference import iec104 as twin
 
 MONITORED = [n for n, kind in TYPES.items() if n <= 44 and kind.word]

@@ -11,10 +11,7 @@ import pytest
 from pipeline.decode.protocols.s7_names import FUNCTIONS, identity, tag
 from pipeline.decode.protocols.s7_types import AREAS, SIZES
 from pipeline.names import function_text, status_text, tag_text
-from schemas.codes import FAULTS, Anomaly, Identity, Kind, Match, Op, Protocol, Quality, RecordFlag, S7Flag, Space
-from tests.decode.packets import SECOND, Talk
-from tests.decode.reading import blocks, feed
-from tests.protocols.s7_frames import (
+from pipeline.synth.encode.s7 import (
     ACK_DATA,
     BIT,
     BYTE,
@@ -25,7 +22,6 @@ from tests.protocols.s7_frames import (
     JOB,
     REAL,
     WORD,
-    Line,
     M,
     any_item,
     dt,
@@ -40,6 +36,10 @@ from tests.protocols.s7_frames import (
     transfer,
     value,
 )
+from schemas.codes import FAULTS, Anomaly, Identity, Kind, Match, Op, Protocol, Quality, RecordFlag, S7Flag, Space
+from tests.decode.packets import SECOND, Talk
+from tests.decode.reading import blocks, feed
+from tests.protocols.s7_frames import Line
 from tests.reference import s7 as twin
 
 

@@ -7,8 +7,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from pipeline.synth.encode.dnp3 import crc
 from schemas.codes import Kind, Quality, Space
-from tests.protocols.dnp3_frames import crc
 
 FORMS: dict[tuple[int, int], str] = {
     (1, 2): "b", (2, 1): "b", (2, 2): "b t", (2, 3): "b r", (3, 2): "d", (4, 1): "d", (4, 2): "d t", (4, 3): "d r",
