@@ -17,6 +17,10 @@ ATTACKS: tuple[str, ...] = (
     "stuck_sensor",
     "slow_ramp",
     "flood",
+    "iec104_stranger_command",
+    "iec104_reset_process",
+    "iec104_setpoint_jump",
+    "iec104_false_values",
 )
 """Attacks that :func:`simulate` can stage, each recorded in `attacks.parquet`."""
 
@@ -31,8 +35,8 @@ class SimulationReport:
     Attributes:
         capture, site, attacks: the files `plant.pcap`, `site.toml` and `attacks.parquet`.
         packets, size: packets and bytes of the capture.
-        transactions: Modbus requests that clients sent, the attackers' included.
-        staged: names of the attacks staged, in the order of their start.
+        transactions: requests that clients sent, the attackers' included.
+        staged: names of the attacks staged, in the order asked for.
     """
 
     capture: Path
@@ -84,7 +88,8 @@ def simulate(
         out: folder to write into; created where absent.
         minutes: length of the capture in simulated minutes.
         seed: the same seed gives the same bytes.
-        attacks: names out of `ATTACKS`, or "all"; staged one after the other, after the first tenth of the run.
+        attacks: names out of `ATTACKS`, or "all"; staged after the first tenth of the run, those on the process one
+            after the other, and beside them those on each of the devices that speak other protocols.
         scale: number of plants side by side, each in its own /16.
         start: time of the first packet; naive times are taken as UTC.
         progress: told the fraction done, 0 to 1, now and then.

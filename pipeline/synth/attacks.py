@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from random import Random
 
 from pipeline.synth.clients import Session, write_register
+from pipeline.synth.field.line import Line
+from pipeline.synth.field.works import Field
 from pipeline.synth.plant import PRESSURE_SETPOINT, Plant
 from pipeline.synth.server import Server
 from pipeline.synth.truth import Truth
@@ -33,10 +36,19 @@ DURATION_S = {
     "slow_ramp": 300.0,
     "flood": 12.0,
 }
-"""How long each attack lasts where the run is long enough."""
+"""How long each attack lasts where the run is long enough; one of `FIELD`, `FIELD_DURATION_S`."""
+FIELD_DURATION_S = 60.0
+
+FIELD = {"iec104": "feeder"}
+"""First word of the attacks on devices of other protocols, and the area that they are on.
+
+Attacks on one area come one after the other.  Areas have their turns side by side.
+"""
 
 SETTLING_S = {"setpoint_jump": 120.0, "replay": 120.0, "stranger_write": 300.0, "unusual_function": 300.0}
-"""How long the process takes to come back after those attacks that move it; a few seconds after the others."""
+"""How long the process takes to come back after those attacks that move it; a few seconds after the other ones on its
+controllers, `FIELD_SETTLING_S` after those of `FIELD`."""
+FIELD_SETTLING_S = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +58,7 @@ class Stage:
     Attributes:
         mark: its id, and the mark of its packets.
         start, end: seconds since the start of the capture.
-        plant: where.
+        field: where; `plant` is its replica.
         rng: its own randomness.
     """
 
@@ -54,15 +66,31 @@ class Stage:
     name: str
     start: float
     end: float
-    plant: Plant
+    field: Field
     rng: Random
+
+    @property
+    def plant(self) -> Plant:
+        """The replica."""
+        return self.field.plant
 
     def play(self) -> Truth:
         """Put the attack into the plant's schedule."""
         from pipeline.synth import intruders
 
-        played: Truth = (_OWN.get(self.name) or getattr(intruders, self.name))(self)
+        area, rest = self.area
+        module = import_module(f"pipeline.synth.field.{area}_attacks") if area else intruders
+        played: Truth = (_OWN.get(self.name) or getattr(module, rest))(self)
         return played
+
+    @property
+    def area(self) -> tuple[str, str]:
+        """The area of `FIELD` that it is on, empty for the process, and what of its name does not say so."""
+        return _area(self.name)
+
+    def line(self, client: Host, server: Host, port: int) -> Line:
+        """A connection that speaks another protocol, whose packets all belong to the attack."""
+        return Line(self.plant, client, server, port, f"{self.name}-{self.mark}", self.mark)
 
     def at(self, share: float, what: Callable[[float], object]) -> None:
         """Do `what` when `share` of the attack has passed."""
@@ -109,7 +137,7 @@ class Stage:
             self.name,
             self.start,
             self.end,
-            self.end + SETTLING_S.get(self.name, 5.0),
+            self.end + (FIELD_SETTLING_S if self.area[0] else SETTLING_S.get(self.name, 5.0)),
             (attacker.address, mac or attacker.mac),
             client,
             device,
@@ -121,17 +149,32 @@ class Stage:
         )
 
 
-def stages(names: Sequence[str], seconds: float, plants: Sequence[Plant]) -> Iterator[Stage]:
-    """Spread the attacks over the run, one after the other with quiet time between, over the plants in turn."""
-    share = (_LAST - _FIRST) * seconds / max(len(names), 1)
+def _area(name: str) -> tuple[str, str]:
+    first, _, rest = name.partition("_")
+    return (FIELD[first], rest) if first in FIELD else ("", name)
+
+
+def lanes(names: Sequence[str]) -> list[list[int]]:
+    """Places in `names` of the attacks on the process, then on each area of `FIELD`."""
+    places: dict[str, list[int]] = {}
     for mark, name in enumerate(names):
-        plant = plants[mark % len(plants)]
-        rng = plant.rng(f"attack-{mark}")
-        start = _FIRST * seconds + share * (mark + 0.1 * rng.random())
-        lasting = min(DURATION_S[name], _ACTIVE * share)
+        places.setdefault(_area(name)[0], []).append(mark)
+    return list(places.values())
+
+
+def stages(names: Sequence[str], seconds: float, fields: Sequence[Field]) -> Iterator[Stage]:
+    """Spread the attacks of each lane over the run, with quiet time between, over the replicas in turn."""
+    turns = {mark: (turn, len(lane)) for lane in lanes(names) for turn, mark in enumerate(lane)}
+    for mark, name in enumerate(names):
+        field = fields[mark % len(fields)]
+        rng = field.plant.rng(f"attack-{mark}")
+        turn, among = turns[mark]
+        share = (_LAST - _FIRST) * seconds / among
+        start = _FIRST * seconds + share * (turn + 0.1 * rng.random())
+        lasting = min(DURATION_S.get(name, FIELD_DURATION_S), _ACTIVE * share)
         if name == "replay":
             lasting = min(lasting, 0.9 * start)
-        yield Stage(mark, name, start, start + lasting, plant, rng)
+        yield Stage(mark, name, start, start + lasting, field, rng)
 
 
 def _setpoint_jump(stage: Stage) -> Truth:

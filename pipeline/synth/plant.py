@@ -5,12 +5,16 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from random import Random
+from typing import TYPE_CHECKING
 
 from pipeline.synth.clients import Exchange, Poller, Session, read, read_write
 from pipeline.synth.process import STEP_S, Process
 from pipeline.synth.server import Server
 from pipeline.synth.tags import DISTRIBUTION, FILTRATION, INTAKE, SERIAL
 from pipeline.synth.wire import Host, Tap
+
+if TYPE_CHECKING:
+    from pipeline.synth.field.line import Line
 
 WARM_UP_S = 600.0
 """How long the process has run before the capture begins, so that no start-up transient is in it."""
@@ -76,7 +80,8 @@ class Plant:
         hmi, historian, engineering, router: hosts beside them.
         hmi_pollers, historian_pollers: their cyclic clients, one per controller.
         held: sources of tags that an operator leaves alone because an intruder holds them.
-        visits: exchanges on connections that have ended.
+        visits: Modbus connections, those that have ended too.
+        lines: connections that speak other protocols.
     """
 
     def __init__(self, number: int, seed: int, tap: Tap, schedule: Schedule, second_of_day: float) -> None:
@@ -88,6 +93,7 @@ class Plant:
         self._ports: dict[str, int] = {}
         self.held: set[str] = set()
         self.visits: list[Session] = []
+        self.lines: list[Line] = []
         self.process = Process(self.rng("process"))
         self._settle_process()
         self.servers = [

@@ -10,8 +10,9 @@ from typing import BinaryIO
 
 from pipeline.errors import ConfigError, OutputError
 from pipeline.synth import ATTACKS, SimulationReport
-from pipeline.synth.attacks import MINIMUM_S, stages
+from pipeline.synth.attacks import MINIMUM_S, lanes, stages
 from pipeline.synth.background import Background
+from pipeline.synth.field.works import Field
 from pipeline.synth.plant import Plant, Schedule
 from pipeline.synth.routine import Engineering, Operator, Reconnections
 from pipeline.synth.site import site_text
@@ -43,8 +44,8 @@ def run(
     try:
         out.mkdir(parents=True, exist_ok=True)
         with written_whole(out / "plant.pcap") as file:
-            tap, plants, truths = _play(file, seconds, seed, names, scale, start, progress)
-            (out / "site.toml").write_text(site_text(plants), encoding="utf-8")
+            tap, fields, truths = _play(file, seconds, seed, names, scale, start, progress)
+            (out / "site.toml").write_text(site_text(fields), encoding="utf-8")
             write_truth(out / "attacks.parquet", truths, tap, _microseconds(start))
             size = file.tell()
     except OSError as error:
@@ -55,7 +56,7 @@ def run(
         attacks=out / "attacks.parquet",
         packets=tap.packets,
         size=size,
-        transactions=sum(session.exchanges for plant in plants for session in plant.visits),
+        transactions=sum(field.exchanges for field in fields),
         staged=tuple(truth.name for truth in truths),
     )
 
@@ -79,7 +80,8 @@ def _check(seconds: float, names: list[str], scale: int, start: datetime) -> Non
         raise ConfigError(f"start must be in 1970 to 2106, which is what a pcap file can say, not {start:%Y-%m-%d}")
     if not 1 <= scale <= MAX_SCALE:
         raise ConfigError(f"scale must be 1 to {MAX_SCALE}, not {scale}")
-    needed = len(names) * MINIMUM_S / 60
+    longest = max((len(lane) for lane in lanes(names)), default=0)
+    needed = longest * MINIMUM_S / 60
     if seconds / 60 < needed:
         raise ConfigError(f"{len(names)} attacks need at least {needed:g} minutes, not {seconds / 60:g}")
 
@@ -96,18 +98,18 @@ def _play(
     scale: int,
     start: datetime,
     progress: Callable[[float], None] | None,
-) -> tuple[Tap, list[Plant], list[Truth]]:
+) -> tuple[Tap, list[Field], list[Truth]]:
     tap, schedule = Tap(file, _microseconds(start)), Schedule()
     second_of_day = start.hour * 3600.0 + start.minute * 60.0 + start.second
-    plants = []
+    fields = []
     for number in range(scale):
         plant = Plant(number, seed, tap, schedule, second_of_day)
         Operator(plant)
         Engineering(plant)
         Reconnections(plant)
         Background(plant, start.timestamp())
-        plants.append(plant)
-    truths = [stage.play() for stage in stages(names, seconds, plants)]
+        fields.append(Field(plant, start.timestamp()))
+    truths = [stage.play() for stage in stages(names, seconds, fields)]
     now = 0.0
     while now < seconds:
         now = min(now + _SLICE_S, seconds)
@@ -115,4 +117,4 @@ def _play(
         tap.flush(now - _SLICE_S if now < seconds else seconds)
         if progress is not None:
             progress(now / seconds)
-    return tap, plants, truths
+    return tap, fields, truths

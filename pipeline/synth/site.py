@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline.synth.plant import Plant
+from pipeline.synth.field.tags import FieldTag
+from pipeline.synth.field.works import Field
 from pipeline.synth.server import Server
 from pipeline.synth.tags import Tag
 from pipeline.synth.wire import Host
 
 
-def site_text(plants: Iterable[Plant]) -> str:
-    """The site file that names all devices and tags of `plants`, as TOML."""
+def site_text(fields: Iterable[Field]) -> str:
+    """The site file that names all devices and tags of the replicas, as TOML."""
     lines = ['name = "waterworks"', "register_base = 1"]
-    for plant in plants:
+    for field in fields:
+        plant = field.plant
         suffix = f" #{plant.number + 1}" if plant.number else ""
         for server in plant.servers:
             lines += _device(server.host, suffix, "control", "gateway" if server.gateway else "controller")
@@ -25,6 +27,9 @@ def site_text(plants: Iterable[Plant]) -> str:
             (plant.router, "other"),
         ):
             lines += _device(host, suffix, "supervision", role)
+        for device in field.devices():
+            lines += _device(device.host, suffix, device.zone, device.role)
+            lines += [line for tag in device.tags for line in _field_tag(tag)]
     return "\n".join(lines) + "\n"
 
 
@@ -59,6 +64,22 @@ def _tag(tag: Tag) -> list[str]:
         lines.append(f"scale = {tag.scale!r}")
     if tag.offset:
         lines.append(f"offset = {tag.offset!r}")
+    if tag.unit:
+        lines.append(f'unit = "{tag.unit}"')
+    return lines
+
+
+def _field_tag(tag: FieldTag) -> list[str]:
+    lines = [
+        "",
+        "[[device.tag]]",
+        f'name = "{tag.name}"',
+        f"unit_id = {tag.unit_id}",
+        f'space = "{tag.space.name.lower()}"',
+        f"addr = {tag.addr}",
+    ]
+    if tag.addr_sub:
+        lines.append(f"addr_sub = {tag.addr_sub}")
     if tag.unit:
         lines.append(f'unit = "{tag.unit}"')
     return lines

@@ -1,0 +1,54 @@
+"""A connection on which one message goes at a time, whoever of the two sends it."""
+
+from __future__ import annotations
+
+from pipeline.synth.plant import Plant
+from pipeline.synth.wire import DELAYED_ACK_S, UNMARKED, Connection, Host
+
+_GAP_S = 0.0004
+
+
+class Line:
+    """A TCP connection between a client and a device.
+
+    Attributes:
+        link: the connection.
+        exchanges: how many requests the client sent.
+        taint: the attack that has a hand in all that the device says, if any.
+        is_open: whether it is established.
+    """
+
+    def __init__(self, plant: Plant, client: Host, server: Host, port: int, purpose: str, mark: int = UNMARKED) -> None:
+        self.link = Connection(plant.tap, client, server, plant.port(client), plant.rng(purpose), server_port=port)
+        self.link.mark = mark
+        self.exchanges = 0
+        self.taint = UNMARKED
+        self.is_open = False
+        self._free = 0.0
+        plant.lines.append(self)
+
+    def open(self, at: float) -> float:
+        """The handshake; gives the time after it."""
+        self.is_open = True
+        self._free = self.link.open(at)
+        return self._free
+
+    def close(self, at: float) -> float:
+        """An orderly end by the client; gives the time after it."""
+        self.is_open = False
+        self.rest(at)
+        self._free = self.link.close(self._free)
+        return self._free
+
+    def say(self, at: float, side: int, payload: bytes, mark: int = UNMARKED) -> float:
+        """A message of the client (side 0) or the device at `at`, or when what goes before is over; gives the time."""
+        now = max(at, self._free + _GAP_S)
+        self.link.send(now, side, payload, self.taint if mark == UNMARKED and side else mark)
+        self._free = now
+        return now
+
+    def rest(self, at: float) -> None:
+        """Send the acknowledgements that have no data to ride on."""
+        now = max(at, self._free)
+        self.link.settle(now)
+        self._free = now + DELAYED_ACK_S
