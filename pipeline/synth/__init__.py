@@ -21,6 +21,11 @@ ATTACKS: tuple[str, ...] = (
     "iec104_reset_process",
     "iec104_setpoint_jump",
     "iec104_false_values",
+    "s7_stranger_write",
+    "s7_stop",
+    "s7_download",
+    "s7_setpoint_jump",
+    "s7_false_values",
 )
 """Attacks that :func:`simulate` can stage, each recorded in `attacks.parquet`."""
 

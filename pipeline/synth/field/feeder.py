@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from random import Random
 
 from pipeline.synth.encode import iec104 as e
-from pipeline.synth.field.line import Line
+from pipeline.synth.field.line import Line, repeat
 from pipeline.synth.field.tags import Area, FieldTag, Reports
 from pipeline.synth.plant import Plant
 from pipeline.synth.process import Process, Swing
@@ -249,7 +249,7 @@ class FeederMaster:
             (31.6, 60.0, self.unit.count),
             (302.1, 600.0, self.unit.interrogate),
         ):
-            plant.schedule.at(first, self._every(period, what))
+            repeat(plant, self._rng, first, period, self._when_open(what))
         plant.schedule.at(1.9, self._watch)
         plant.schedule.at(self._rng.uniform(40.0, 80.0), self._act)
 
@@ -268,11 +268,10 @@ class FeederMaster:
             now = self.unit.restarted(self.link, now + 0.02)
         self.unit.interrogate(self.link, now + 0.05)
 
-    def _every(self, period: float, what: Callable[[Association, float], object]) -> Callable[[float], None]:
+    def _when_open(self, what: Callable[[Association, float], object]) -> Callable[[float], None]:
         def turn(at: float) -> None:
             if self.link.line.is_open:
                 what(self.link, at)
-            self._plant.schedule.at(at + period + self._rng.gauss(0, 0.003), turn)
 
         return turn
 

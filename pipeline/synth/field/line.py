@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from random import Random
+
 from pipeline.synth.plant import Plant
 from pipeline.synth.wire import DELAYED_ACK_S, UNMARKED, Connection, Host
 
@@ -52,3 +55,13 @@ class Line:
         now = max(at, self._free)
         self.link.settle(now)
         self._free = now + DELAYED_ACK_S
+
+
+def repeat(plant: Plant, rng: Random, first: float, period_s: float, what: Callable[[float], object]) -> None:
+    """Do `what` at `first` seconds and every `period_s` from then on, with a little jitter."""
+
+    def turn(at: float) -> None:
+        what(at)
+        plant.schedule.at(at + period_s + rng.gauss(0, 0.003), turn)
+
+    plant.schedule.at(first, turn)
