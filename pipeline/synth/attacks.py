@@ -303,7 +303,7 @@ def _replay(stage: Stage) -> Truth:
         view.relayed = recording.replay
         view.link.relay, view.link.mark = intruder, stage.mark
         now = own.link.open(at)
-        own.ask(now + 0.3, 1, write_register(PRESSURE_SETPOINT, 560), stage.mark)
+        own.link.settle(own.ask(now + 0.3, 1, write_register(PRESSURE_SETPOINT, 560), stage.mark))
 
     def poison(at: float) -> None:
         plant.tap.put(at, arp(2, server.host, plant.hmi, claimed=intruder.mac), stage.mark)

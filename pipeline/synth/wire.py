@@ -103,17 +103,20 @@ class Tap:
         self._start_us = start_us
         self._waiting: list[tuple[int, int, bytes, int]] = []
         self._taken = 0
+        self._written_us = 0
         self.packets = 0
         self.marks: dict[int, tuple[int, int, int]] = {}
 
     def put(self, at: float, frame: bytes, mark: int = UNMARKED) -> None:
         """Take `frame`, seen at `at` seconds; `mark` is the attack that it belongs to."""
+        if at * 1e6 < self._written_us:
+            raise AssertionError(f"a frame of {at:.6f} s comes when those before {self._written_us / 1e6:.6f} s are written")
         self._taken += 1
         self._waiting.append((int(at * 1e6), self._taken, frame, mark))
 
     def flush(self, before: float) -> None:
         """Write all frames seen before `before` seconds; none earlier may come any more."""
-        limit = int(before * 1e6)
+        limit = self._written_us = int(before * 1e6)
         self._waiting.sort()
         written = 0
         for ts_us, _, frame, mark in self._waiting:

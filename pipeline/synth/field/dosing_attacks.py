@@ -35,7 +35,7 @@ def stranger_write(stage: Stage) -> Truth:
 
     def begin(at: float) -> None:
         resolve(stage.plant, intruder, controller.host, at, stage.mark)
-        own.read(own.open(at + 0.01) + 0.2, DOSES, START)
+        own.line.rest(own.read(own.open(at + 0.01) + 0.2, DOSES, START))
 
     def end(at: float) -> None:
         own.line.close(own.write(at - 0.1, DOSES[0], _CALM))
