@@ -26,6 +26,11 @@ ATTACKS: tuple[str, ...] = (
     "s7_download",
     "s7_setpoint_jump",
     "s7_false_values",
+    "dnp3_stranger_operate",
+    "dnp3_cold_restart",
+    "dnp3_disable_unsolicited",
+    "dnp3_setpoint_jump",
+    "dnp3_false_values",
 )
 """Attacks that :func:`simulate` can stage, each recorded in `attacks.parquet`."""
 

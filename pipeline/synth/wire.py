@@ -110,7 +110,9 @@ class Tap:
     def put(self, at: float, frame: bytes, mark: int = UNMARKED) -> None:
         """Take `frame`, seen at `at` seconds; `mark` is the attack that it belongs to."""
         if at * 1e6 < self._written_us:
-            raise AssertionError(f"a frame of {at:.6f} s comes when those before {self._written_us / 1e6:.6f} s are written")
+            raise AssertionError(
+                f"a frame of {at:.6f} s comes when those before {self._written_us / 1e6:.6f} s are written"
+            )
         self._taken += 1
         self._waiting.append((int(at * 1e6), self._taken, frame, mark))
 

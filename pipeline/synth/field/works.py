@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.synth.field import dosing, feeder
+from pipeline.synth.field import dosing, feeder, lift
 from pipeline.synth.field.tags import FieldDevice
 from pipeline.synth.plant import Plant
 
@@ -18,6 +18,7 @@ class Field:
         frontend: the host of the telemetry's masters.
         feeder: the master of the feeder's protection unit.
         dosing: the clients of the dosing skid.
+        lift: the master of the lift station's outstation.
     """
 
     def __init__(self, plant: Plant, epoch_s: float) -> None:
@@ -25,7 +26,8 @@ class Field:
         self.frontend = plant.host("FEP-1 telemetry front end", "2.51", "00:1b:21:8c:05")
         self.feeder = feeder.FeederMaster(plant, self.frontend, epoch_s)
         self.dosing = dosing.DosingClients(plant)
-        self._areas = (self.feeder.unit.area, self.dosing.controller.area)
+        self.lift = lift.LiftMaster(plant, self.frontend, epoch_s)
+        self._areas = (self.feeder.unit.area, self.dosing.controller.area, self.lift.outstation.area)
         self._step(-STEP_S)
 
     @property
@@ -37,6 +39,7 @@ class Field:
     def devices(self) -> list[FieldDevice]:
         """What the site file is to name."""
         return [
+            FieldDevice(self.lift.outstation.host, "telemetry", "controller", lift.TAGS),
             FieldDevice(self.dosing.controller.host, "control", "controller", dosing.TAGS),
             FieldDevice(self.feeder.unit.host, "energy", "controller", feeder.TAGS),
             FieldDevice(self.frontend, "supervision", "other"),
