@@ -1,4 +1,4 @@
-"""The lift station for waste water, among it the filters' backwash: a wet well with two pumps, and its DNP3 outstation."""
+"""The lift station for waste and backwash water: a wet well with two pumps, and its DNP3 outstation."""
 
 from __future__ import annotations
 
@@ -282,7 +282,7 @@ class LiftMaster:
     def restart(self, at: float, mark: int) -> None:
         """A cold restart that the master asks for: the outstation is gone, comes back, and says so."""
         station = self.outstation
-        now = station.command(self.channel, at, COLD_RESTART, b"", mark, e.header(52, 1, 7, 1) + b"\x02\x00")
+        now = station.command(self.channel, at, COLD_RESTART, b"", mark, e.header(52, 2, 7, 1) + b"\xd0\x07")
         now = self.channel.line.close(now + 0.06)
         station.iin = RESTARTED
         self.channel = self._connection()
