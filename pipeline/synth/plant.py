@@ -14,7 +14,7 @@ from pipeline.synth.tags import DISTRIBUTION, FILTRATION, INTAKE, SERIAL
 from pipeline.synth.wire import Host, Tap
 
 if TYPE_CHECKING:
-    from pipeline.synth.field.line import Line
+    from pipeline.synth.field.line import Datagrams, Line
 
 WARM_UP_S = 600.0
 """How long the process has run before the capture begins, so that no start-up transient is in it."""
@@ -93,7 +93,7 @@ class Plant:
         self._ports: dict[str, int] = {}
         self.held: set[str] = set()
         self.visits: list[Session] = []
-        self.lines: list[Line] = []
+        self.lines: list[Line | Datagrams] = []
         self.process = Process(self.rng("process"))
         self._settle_process()
         self.servers = [

@@ -6,6 +6,7 @@ from pipeline.synth.attacks import Stage
 from pipeline.synth.background import resolve
 from pipeline.synth.field.feeder import (
     BREAKER,
+    CAPACITOR,
     DOUBLE_COMMAND,
     MEASURED,
     OFF,
@@ -102,6 +103,29 @@ def setpoint_jump(stage: Stage) -> Truth:
         unit=STATION,
         space=Space.IEC_SETPOINT,
         addr=VOLTAGE_SETPOINT,
+    )
+
+
+def direct_command(stage: Stage) -> Truth:
+    """The front end, taken over, switches the capacitor bank to and fro in one step, where it always selects first."""
+    master = stage.field.feeder
+
+    def switch(at: float, position: int) -> None:
+        if master.link.line.is_open:
+            master.unit.operate(master.link, at, DOUBLE_COMMAND, CAPACITOR, position, stage.mark, select=False)
+
+    _hold(stage)
+    for turn in range(6):
+        stage.at(turn / 5, lambda at, turn=turn: switch(at, OFF if turn % 2 else ON))
+    return stage.truth(
+        "T0855",
+        "the front end, taken over, switches the capacitor bank to and fro without selecting it first",
+        attacker=stage.field.frontend,
+        client=stage.field.frontend,
+        device=master.unit.host,
+        unit=STATION,
+        space=Space.IEC_COMMAND,
+        addr=CAPACITOR,
     )
 
 

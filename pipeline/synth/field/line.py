@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 
 from pipeline.synth.plant import Plant
-from pipeline.synth.wire import DELAYED_ACK_S, UNMARKED, Connection, Host
+from pipeline.synth.wire import DELAYED_ACK_S, UNMARKED, Connection, Host, udp
 
 _GAP_S = 0.0004
 
@@ -65,3 +65,30 @@ def repeat(plant: Plant, rng: Random, first: float, period_s: float, what: Calla
         plant.schedule.at(at + period_s + rng.gauss(0, 0.003), turn)
 
     plant.schedule.at(first, turn)
+
+
+class Datagrams:
+    """A client and a device that speak over UDP, each from the same port.
+
+    Attributes:
+        exchanges: how many requests the client sent.
+        taint: the attack that has a hand in all that the device says, if any.
+        mark: the attack that all its packets belong to, if any.
+    """
+
+    def __init__(self, plant: Plant, client: Host, server: Host, port: int, mark: int = UNMARKED) -> None:
+        self.exchanges = 0
+        self.taint = UNMARKED
+        self.mark = mark
+        self._tap = plant.tap
+        self._ends = (client, server)
+        self._port = port
+        plant.lines.append(self)
+
+    def say(self, at: float, side: int, payload: bytes, mark: int = UNMARKED, to: Host | None = None) -> float:
+        """A datagram of the client (side 0) or the device, to the other or to `to`; gives the time."""
+        if mark == UNMARKED:
+            mark = self.taint if side and self.taint != UNMARKED else self.mark
+        source, other = self._ends[side], self._ends[1 - side]
+        self._tap.put(at, udp(source, to or other, (self._port, self._port), payload), mark)
+        return at

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.synth.field import dosing, feeder, lift
+from pipeline.synth.field import building, dosing, feeder, lift
 from pipeline.synth.field.tags import FieldDevice
 from pipeline.synth.plant import Plant
 
@@ -19,6 +19,7 @@ class Field:
         feeder: the master of the feeder's protection unit.
         dosing: the clients of the dosing skid.
         lift: the master of the lift station's outstation.
+        building: the building management.
     """
 
     def __init__(self, plant: Plant, epoch_s: float) -> None:
@@ -27,7 +28,13 @@ class Field:
         self.feeder = feeder.FeederMaster(plant, self.frontend, epoch_s)
         self.dosing = dosing.DosingClients(plant)
         self.lift = lift.LiftMaster(plant, self.frontend, epoch_s)
-        self._areas = (self.feeder.unit.area, self.dosing.controller.area, self.lift.outstation.area)
+        self.building = building.Management(plant)
+        self._areas = (
+            self.feeder.unit.area,
+            self.dosing.controller.area,
+            self.lift.outstation.area,
+            self.building.controller.area,
+        )
         self._step(-STEP_S)
 
     @property
@@ -39,6 +46,8 @@ class Field:
     def devices(self) -> list[FieldDevice]:
         """What the site file is to name."""
         return [
+            FieldDevice(self.building.controller.host, "building", "controller", building.TAGS),
+            FieldDevice(self.building.host, "building", "other"),
             FieldDevice(self.lift.outstation.host, "telemetry", "controller", lift.TAGS),
             FieldDevice(self.dosing.controller.host, "control", "controller", dosing.TAGS),
             FieldDevice(self.feeder.unit.host, "energy", "controller", feeder.TAGS),
