@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pipeline.synth.attacks import Stage
 from pipeline.synth.background import resolve
 from pipeline.synth.clients import IDENTIFY, Session, read, write_coil, write_registers
-from pipeline.synth.plant import Plant
 from pipeline.synth.truth import Truth
 from pipeline.synth.wire import Connection, Host, arp
 from schemas.codes import Space
@@ -102,7 +101,7 @@ def scan(stage: Stage) -> Truth:
     """A host looks for others, then tries functions, units and addresses on the controllers that it found."""
     intruder = stage.intruder()
     probes = list(_probes(stage, intruder))
-    sweep = list(_sweep(stage.plant, intruder))
+    sweep = list(_sweep(stage, intruder))
     gap = min(_SCAN_GAP_S, 0.95 * (stage.end - stage.start) / (len(probes) + len(sweep)))
     for i, host in enumerate(sweep):
         stage.plant.schedule.at(stage.start + i * gap, _knock(stage, intruder, host))
@@ -117,10 +116,12 @@ def scan(stage: Stage) -> Truth:
     )
 
 
-def _sweep(plant: Plant, intruder: Host) -> Iterator[Host]:
+def _sweep(stage: Stage, intruder: Host) -> Iterator[Host]:
     """Every address that it tries, present or not; absent ones have no MAC address."""
+    plant = stage.plant
     present = {server.host.address: server.host for server in plant.servers}
     present |= {host.address: host for host in (plant.hmi, plant.historian)}
+    present |= {device.host.address: device.host for device in stage.field.devices()}
     for suffix in [f"1.{n}" for n in range(5, 25)] + [f"2.{n}" for n in (21, 31, 32)]:
         absent = Host("", f"{intruder.address.rsplit('.', 2)[0]}.{suffix}", "00:00:00:00:00:00")
         yield present.get(absent.address, absent)
@@ -129,9 +130,10 @@ def _sweep(plant: Plant, intruder: Host) -> Iterator[Host]:
 def _knock(stage: Stage, intruder: Host, host: Host) -> Callable[[float], None]:
     def knock(at: float) -> None:
         stage.plant.tap.put(at, arp(1, intruder, host), stage.mark)
-        if host.name:
-            stage.plant.tap.put(at + 0.0004, arp(2, host, intruder), stage.mark)
-        if host in (stage.plant.hmi, stage.plant.historian):
+        if not host.name:
+            return
+        stage.plant.tap.put(at + 0.0004, arp(2, host, intruder), stage.mark)
+        if host not in [server.host for server in stage.plant.servers]:
             link = Connection(stage.plant.tap, intruder, host, 60_100, stage.rng)
             link.mark = stage.mark
             link.refuse(at + 0.002)

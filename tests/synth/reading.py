@@ -78,6 +78,17 @@ def segments(path: Path) -> tuple[Segment, ...]:
     return tuple(found)
 
 
+@cache
+def senders(path: Path) -> tuple[tuple[int, str, str, str], ...]:
+    """Number, MAC and IP address of the sender, and IP address of the receiver, of all IP packets."""
+    found = []
+    for number, (_, raw) in enumerate(frames(path), 1):
+        frame = dpkt.ethernet.Ethernet(raw)
+        if isinstance(frame.data, dpkt.ip.IP):
+            found.append((number, frame.src.hex(":"), address(frame.data.src), address(frame.data.dst)))
+    return tuple(found)
+
+
 def modbus(path: Path) -> list[Segment]:
     """All segments that carry a Modbus PDU, the MBAP header checked."""
     found = [s for s in segments(path) if 502 in (s.sport, s.dport) and s.payload]

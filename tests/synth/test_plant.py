@@ -19,6 +19,7 @@ from pipeline.errors import ConfigError, OutputError
 from pipeline.site.file import read as read_site
 from pipeline.synth import ATTACKS, simulate
 from pipeline.synth.control import PID
+from pipeline.synth.field import building, dosing, feeder, lift
 from pipeline.synth.process import CLEAR_HEIGHT_M, RAW_HEIGHT_M, STEP_S, Process, demand_m3h
 from pipeline.synth.tags import DISTRIBUTION, FILTRATION, INTAKE, SERIAL, Tag
 from schemas.codes import Space
@@ -33,6 +34,7 @@ from tests.synth.reading import (
 )
 
 FUNCTION_OF = {"coil": 1, "discrete_input": 2, "holding_register": 3, "input_register": 4}
+FIELD_TAGS = (building.TAGS, dosing.TAGS, feeder.TAGS, lift.TAGS)
 NINE_O_CLOCK_S = 9 * 3600.0
 
 
@@ -196,6 +198,8 @@ def test_values_on_the_wire_are_those_of_the_tags(clean: Path, capture: Path) ->
     tags = {}
     for device in site["device"]:
         for tag in device.get("tag", ()):
+            if tag["space"] not in FUNCTION_OF:
+                continue
             key = (device["ip"], tag["unit_id"], FUNCTION_OF[tag["space"]], tag["addr"])
             assert key in seen, tag
             tags[tag["name"]] = [v * tag.get("scale", 1.0) for _, v in seen[key]]
@@ -209,8 +213,10 @@ def test_values_on_the_wire_are_those_of_the_tags(clean: Path, capture: Path) ->
 def test_site_file_reads_as_it_was_meant(clean: Path) -> None:
     site = read_site(clean / "site.toml")
     named = {device.name: device for device in site.devices}
-    assert len(named) == 8
-    assert sum(len(device.tags) for device in site.devices) == sum(map(len, (INTAKE, FILTRATION, DISTRIBUTION, SERIAL)))
+    assert len(named) == 14
+    assert sum(len(device.tags) for device in site.devices) == sum(
+        map(len, (INTAKE, FILTRATION, DISTRIBUTION, SERIAL, *FIELD_TAGS))
+    )
     assert (site.name, site.register_base) == ("waterworks", 1)
 
 
@@ -220,7 +226,7 @@ def test_counters_never_run_back(clean: Path, capture: Path) -> None:
     counters = 0
     for device in site["device"]:
         for tag in device.get("tag", ()):
-            if tag["type"] != "u32":
+            if tag.get("type") != "u32":
                 continue
             counters += 1
             key = (device["ip"], tag["unit_id"], FUNCTION_OF[tag["space"]])
@@ -265,7 +271,7 @@ def test_replicas_have_networks_of_their_own(tmp_path: Path) -> None:
     assert len(devices) == 12
     assert all(s.src.split(".")[:2] == s.dst.split(".")[:2] for s in found)
     site = tomllib.loads((tmp_path / "site.toml").read_text(encoding="utf-8"))
-    assert len({device["name"] for device in site["device"]}) == len(site["device"]) == 24
+    assert len({device["name"] for device in site["device"]}) == len(site["device"]) == 42
 
 
 def test_a_clean_run_has_an_empty_truth(clean: Path) -> None:
@@ -283,7 +289,7 @@ def test_progress_runs_to_the_end(tmp_path: Path) -> None:
     ("wrong", "says"),
     [
         ({"minutes": 5, "attacks": ["scam"]}, "no attack 'scam'"),
-        ({"minutes": 2, "attacks": ["all"]}, "9 attacks need at least 3 minutes, not 2"),
+        ({"minutes": 2, "attacks": ["all"]}, "29 attacks need at least 3 minutes, not 2"),
         ({"minutes": 0}, "minutes must be above 0"),
         ({"minutes": float("nan")}, "minutes must be above 0"),
         ({"minutes": float("inf")}, "minutes must be above 0 and finite"),
@@ -318,7 +324,7 @@ def test_an_interruption_leaves_the_capture_as_it_was(tmp_path: Path) -> None:
 def test_importing_is_light() -> None:
     code = "import sys, pipeline.synth; sys.exit(any(m in sys.modules for m in ('numpy', 'pyarrow', 'dpkt', 'numba')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-    assert len(set(ATTACKS)) == 9
+    assert len(set(ATTACKS)) == len(ATTACKS) == 29
 
 
 @pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pipeline.synth.attacks import Stage
 from pipeline.synth.background import resolve
 from pipeline.synth.field.feeder import (
@@ -110,13 +112,16 @@ def direct_command(stage: Stage) -> Truth:
     """The front end, taken over, switches the capacitor bank to and fro in one step, where it always selects first."""
     master = stage.field.feeder
 
-    def switch(at: float, position: int) -> None:
-        if master.link.line.is_open:
-            master.unit.operate(master.link, at, DOUBLE_COMMAND, CAPACITOR, position, stage.mark, select=False)
+    def switch(position: int) -> Callable[[float], None]:
+        def play(at: float) -> None:
+            if master.link.line.is_open:
+                master.unit.operate(master.link, at, DOUBLE_COMMAND, CAPACITOR, position, stage.mark, select=False)
+
+        return play
 
     _hold(stage)
     for turn in range(6):
-        stage.at(turn / 5, lambda at, turn=turn: switch(at, OFF if turn % 2 else ON))
+        stage.at(turn / 5, switch(OFF if turn % 2 else ON))
     return stage.truth(
         "T0855",
         "the front end, taken over, switches the capacitor bank to and fro without selecting it first",
