@@ -17,9 +17,9 @@ from pipeline.run import learn, run
 from pipeline.site import Site
 from schemas.codes import Severity
 
-MOST_FINDINGS = 90
-"""Findings of half an hour with nine attacks, folded."""
-MOST_LINES = 60
+MOST_FINDINGS = 170
+"""Findings of half an hour with 29 attacks, folded."""
+MOST_LINES = 120
 """Of these, what is rolled up under no other."""
 HIGH, MEDIUM, CRITICAL = Severity.HIGH, Severity.MEDIUM, Severity.CRITICAL
 Row = dict[str, Any]
@@ -95,7 +95,41 @@ EXPECTED: dict[str, Sequence[Told]] = {
     "stuck_sensor": [Told(("value.stuck",), MEDIUM, "PLC-3", "PT-301", "bar")],
     "slow_ramp": [Told(("value.range", "value.jump"), HIGH, "PLC-1", "TT-101", "degC")],
     "flood": [Told(STRANGER, MEDIUM, "PLC-2", attacker=True, count=1000)],
+    "iec104_stranger_command": [
+        Told(STRANGER, HIGH, "RTU-7", attacker=True),
+        Told(("value.range",), HIGH, "RTU-7", "ET-701", "0 kV"),
+    ],
+    "iec104_reset_process": [Told(("function.dangerous",), HIGH, "RTU-7", text="restart", attacker=True)],
+    "iec104_false_values": [Told(("value.range",), HIGH, "RTU-7", "TT-701", "degC")],
+    "iec104_setpoint_jump": [Told(WRITTEN, HIGH, "RTU-7", "ESP-701", "11.4 kV", attacker=True)],
+    "s7_stranger_write": [
+        Told(STRANGER, HIGH, "PLC-6", attacker=True),
+        Told(WRITTEN, HIGH, "PLC-6", "FSP-601", "7.5 mg/l", attacker=True),
+    ],
+    "s7_stop": [
+        Told(("function.dangerous",), CRITICAL, "PLC-6", text="stop", attacker=True),
+        Told(("value.stuck",), MEDIUM, "PLC-6", "DT-601"),
+    ],
+    "s7_false_values": [Told(("value.range",), HIGH, "PLC-6", "DT-601", "kg/l")],
+    "s7_setpoint_jump": [Told(WRITTEN, HIGH, "PLC-6", "FSP-601", "7.5 mg/l", attacker=True)],
+    "s7_download": [Told(("function.dangerous",), CRITICAL, "PLC-6", text="download", attacker=True)],
+    "dnp3_stranger_operate": [Told(STRANGER, HIGH, "RTU-5", attacker=True)],
+    "dnp3_cold_restart": [Told(("function.dangerous",), HIGH, "RTU-5", text="cold restart", attacker=True)],
+    "dnp3_false_values": [Told(("value.range",), HIGH, "RTU-5", "PT-501", "bar")],
+    "dnp3_setpoint_jump": [Told(WRITTEN, HIGH, "RTU-5", "LSP-501", "2.6 m", attacker=True)],
+    "dnp3_disable_unsolicited": [Told(("function.dangerous",), HIGH, "RTU-5", text="unsolicited", attacker=True)],
+    "bacnet_stranger_write": [
+        Told(STRANGER, HIGH, "BAC-8", attacker=True),
+        Told(WRITTEN, HIGH, "BAC-8", "TSP-801", "32 degC", attacker=True),
+        Told(("value.range",), HIGH, "BAC-8", "AT-801", "ppm"),
+    ],
+    "bacnet_reinitialize": [Told(("function.dangerous",), HIGH, "BAC-8", text="reinitialize", attacker=True)],
+    "bacnet_false_values": [Told(("value.range",), HIGH, "BAC-8", "AT-801", "ppm")],
+    "bacnet_setpoint_jump": [Told(WRITTEN, HIGH, "BAC-8", "TSP-801", "32 degC", attacker=True)],
+    "bacnet_override": [Told(("function.dangerous",), HIGH, "BAC-8", text="priority 1", attacker=True)],
 }
+UNTOLD = ("iec104_direct_command",)
+"""Attacks that no detector finds yet: function and values are those of every day, only the step before is missing."""
 SPEAKS_FROM = ("forged_response", "replay")
 """Attacks in which the attacker's network card speaks in a device's name."""
 
@@ -124,11 +158,11 @@ def test_every_attack_is_told_for_what_it_is_and_nothing_else_is(seed: int, base
     made = synth.simulate(tmp_path, minutes=30, seed=seed, attacks=["all"])
     attacks = pl.read_parquet(made.attacks).to_dicts()
     rows = judged(made, baseline, tmp_path / "out")
-    assert {a["name"] for a in attacks} == set(EXPECTED)
+    assert {a["name"] for a in attacks} == {*EXPECTED, *UNTOLD}
     missing = [
         (attack["name"], told)
         for attack in attacks
-        for told in EXPECTED[attack["name"]]
+        for told in EXPECTED.get(attack["name"], ())
         if not any(told.fits(row, attack) for row in during(rows, attack))
     ]
     assert missing == []
@@ -136,6 +170,10 @@ def test_every_attack_is_told_for_what_it_is_and_nothing_else_is(seed: int, base
         if attack["name"] in SPEAKS_FROM:
             (line,) = (r for r in during(rows, attack) if r["analytic_uid"] == "peer.device_mac")
             assert line["observed"] == attack["attacker_mac"]
+    for attack in attacks:
+        if attack["name"] in UNTOLD:
+            about = [r for r in during(rows, attack) if r["client_ip"] == attack["attacker_ip"]]
+            assert [r["finding_info_desc"] for r in about if r["server_ip"] == attack["device_ip"]] == []
     inside = {id(row) for attack in attacks for row in during(rows, attack)}
     assert [r["finding_info_desc"] for r in rows if id(r) not in inside and r["severity_id"] >= MEDIUM] == []
     assert len(rows) <= MOST_FINDINGS
