@@ -20,6 +20,8 @@ from tests.golden.cases import CASES
 from tests.reference import decode as twin
 
 COMPARED = ("packet", "kind", "txn", "unit", "func", "match", "peer_seq", "rtt_us", "addr", "count", "status", "values")
+SPEAKS_OTHERWISE = {bytes([10, 10, 1, host]) for host in range(15, 19)} | {bytes([10, 10, 2, 61])}
+"""Hosts of the plant that do not speak Modbus, which is all that the twin knows."""
 SHARED = {1, 2, 3, 4, 5, 6, 15, 16, 23}
 """Functions that the twin reads whole; of others it tells what comes before the body."""
 
@@ -58,7 +60,8 @@ def test_golden_captures(name: str) -> None:
 
 def test_the_plant(tmp_path: Path) -> None:
     simulate(tmp_path, minutes=1, seed=8)
-    assert compare(of_capture(tmp_path / "plant.pcap")) > 500
+    modbus = [p for p in of_capture(tmp_path / "plant.pcap") if not SPEAKS_OTHERWISE & {p.data[26:30], p.data[30:34]}]
+    assert compare(modbus) > 500
 
 
 @pytest.mark.parametrize("kind", ["read", "write"])

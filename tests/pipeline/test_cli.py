@@ -19,6 +19,7 @@ from pipeline import synth
 from pipeline.cli import app
 from pipeline.config import load
 from pipeline.run import Hooks, learn
+from schemas.codes import Protocol
 from schemas.health import HEALTH
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +73,9 @@ def test_run_counts_what_it_wrote(plant: Path, results: Path, tmp_path: Path) ->
     packets = pl.read_parquet(results / "captures.parquet")["packets"].sum()
     lines = [line.split() for line in done.stdout.splitlines()]
     assert ["packets", f"{packets:,}"] in [line[:2] for line in lines]
-    assert ["records", f"{len(records):,}", "Modbus"] in lines
+    modbus = int((records["protocol"] == Protocol.MODBUS).sum())
+    assert ["records", f"{modbus:,}", "Modbus"] in lines
+    assert [f"{(records['protocol'] == Protocol.S7COMM).sum():,}", "S7comm"] in lines
     assert ["values", f"{len(points):,}"] in lines
     assert f"written to {tmp_path / 'out'}" in done.stdout.replace("\n", "")
 

@@ -18,6 +18,7 @@ from pipeline.run.source import Names
 from pipeline.sink.writer import RecordSink
 from schemas.alert import ALERT
 from schemas.asset import ASSET, CONVERSATION
+from schemas.codes import Protocol
 from schemas.health import CAPTURE, HEALTH, NAME
 from schemas.record import POINT_ROWS, RECORD_ROWS
 
@@ -66,7 +67,9 @@ def test_the_report_says_what_was_written(plant: Path, tmp_path: Path, config: C
     report = run([plant], tmp_path / "out", config)
     found = tables(tmp_path / "out")
     assert report.packets == pl.read_parquet(tmp_path / "out" / "captures.parquet")["packets"].sum()
-    assert report.records == {"Modbus": len(found["records"])}
+    assert sum(report.records.values()) == len(found["records"])
+    assert report.records["Modbus"] == (found["records"]["protocol"] == Protocol.MODBUS).sum()
+    assert set(report.records) == {"Modbus", "S7comm", "IEC-104", "BACnet", "DNP3"}
     assert report.undecoded["NTP"] > 0
     assert "Modbus" not in report.undecoded
     assert report.points == len(found["points"]) == found["records"]["n_points"].sum()
@@ -86,7 +89,7 @@ def test_names_in_findings_assets_and_points_are_one(plant: Path, tmp_path: Path
     texts = found["points"].filter(pl.col("type") == 12)
     assert len(texts) > 0
     assert set(texts["raw"].cast(pl.UInt64, wrap_numerical=True)) <= set(names["name_id"])
-    assert set(found["assets"]["vendor"]) - {""} <= set(names["text"])
+    assert set(found["assets"]["vendor"]) - {"", "vendor 260"} <= set(names["text"])
     assert set(found["assets"]["vendor"]) - {""}
 
 
