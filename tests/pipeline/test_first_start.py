@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from pipeline.synth import simulate
+from tests.synth.reading import modbus_alone
 
 _PROGRAM = """
 import sys
@@ -34,8 +35,10 @@ run([Path(sys.argv[1])], Path(sys.argv[2]), Config())
 
 
 def test_a_run_finds_every_kernel_compiled(tmp_path: Path) -> None:
-    simulate(tmp_path / "plant", minutes=1, seed=1)
-    words = [sys.executable, "-c", _PROGRAM, str(tmp_path / "plant" / "plant.pcap"), str(tmp_path / "out")]
+    plant = simulate(tmp_path / "plant", minutes=1, seed=1).capture
+    # Other protocols are compiled when their first packet comes.
+    capture = modbus_alone(plant, tmp_path / "modbus.pcap")
+    words = [sys.executable, "-c", _PROGRAM, str(capture), str(tmp_path / "out")]
     place = {"FIELDTAP_CACHE": str(tmp_path / "cache"), "PATH": "", "HOME": str(tmp_path)}
     done = subprocess.run(words, env=place, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

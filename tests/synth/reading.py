@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dpkt
 
+SPEAK_OTHERWISE = {bytes([10, 10, 1, host]) for host in range(15, 19)} | {bytes([10, 10, 2, 61])}
 WIDTHS = {1: "bit", 2: "bit", 3: "word", 4: "word"}
 
 
@@ -50,6 +51,21 @@ def frames(path: Path) -> Iterator[tuple[float, bytes]]:
     with path.open("rb") as file:
         for ts, raw in dpkt.pcap.Reader(file):
             yield float(ts), raw
+
+
+def speaks_otherwise(wire: bytes) -> bool:
+    """Whether a frame is to or from a host of the plant that speaks another protocol than Modbus."""
+    return not SPEAK_OTHERWISE.isdisjoint((wire[26:30], wire[30:34]))
+
+
+def modbus_alone(path: Path, out: Path) -> Path:
+    """The plant's capture without those hosts."""
+    with out.open("wb") as file:
+        writer = dpkt.pcap.Writer(file)
+        for ts, wire in frames(path):
+            if not speaks_otherwise(wire):
+                writer.writepkt(wire, ts)
+    return out
 
 
 @cache

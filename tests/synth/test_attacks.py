@@ -94,6 +94,11 @@ def test_attackers_are_silent_outside_their_packet_range(capture: Path, truths: 
         assert max(numbers) <= truth["last_packet"]
 
 
+def test_time_never_runs_backwards(capture: Path) -> None:
+    times = [ts for ts, _ in frames(capture)]
+    assert times == sorted(times)
+
+
 def test_setpoint_jump_moves_the_process(capture: Path, truths: dict[str, Truth]) -> None:
     truth = truths["setpoint_jump"]
     writes = [(q, r) for q, r in exchanges(capture) if q.pdu == b"\x06\x00\x0a\x03\x52"]

@@ -22,6 +22,7 @@ from pipeline.synth.control import PID
 from pipeline.synth.field import building, dosing, feeder, lift
 from pipeline.synth.process import CLEAR_HEIGHT_M, RAW_HEIGHT_M, STEP_S, Process, demand_m3h
 from pipeline.synth.tags import DISTRIBUTION, FILTRATION, INTAKE, SERIAL, Tag
+from pipeline.synth.wire import Tap
 from schemas.codes import Space
 from tests.synth.reading import (
     check_request,
@@ -262,6 +263,16 @@ def test_the_rest_of_the_network_is_there(capture: Path) -> None:
     inner = {type(packet.data).__name__ for packet in packets if isinstance(packet, dpkt.ip.IP)}
     assert kinds == {"IP", "ARP"}
     assert inner == {"TCP", "UDP", "ICMP"}
+
+
+def test_a_frame_of_the_past_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "c.pcap").open("wb") as file:
+        tap = Tap(file, 0)
+        tap.put(6.0, bytes(60))
+        tap.flush(5.0)
+        tap.put(5.0, bytes(60))
+        with pytest.raises(AssertionError, match="4.9"):
+            tap.put(4.9, bytes(60))
 
 
 def test_replicas_have_networks_of_their_own(tmp_path: Path) -> None:
