@@ -37,6 +37,11 @@ ATTACKS: tuple[str, ...] = (
     "bacnet_false_values",
     "bacnet_setpoint_jump",
     "bacnet_override",
+    "cip_stranger_write",
+    "cip_stop",
+    "cip_false_values",
+    "cip_setpoint_jump",
+    "cip_reset",
 )
 """Attacks that :func:`simulate` can stage, each recorded in `attacks.parquet`."""
 

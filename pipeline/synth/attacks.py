@@ -39,7 +39,7 @@ DURATION_S = {
 """How long each attack lasts where the run is long enough; one of `FIELD`, `FIELD_DURATION_S`."""
 FIELD_DURATION_S = 60.0
 
-FIELD = {"iec104": "feeder", "s7": "dosing", "dnp3": "lift", "bacnet": "building"}
+FIELD = {"iec104": "feeder", "s7": "dosing", "dnp3": "lift", "bacnet": "building", "cip": "press"}
 """First word of the attacks on devices of other protocols, and the area that they are on.
 
 Attacks on one area come one after the other.  Areas have their turns side by side.

@@ -69,7 +69,7 @@ def test_the_report_says_what_was_written(plant: Path, tmp_path: Path, config: C
     assert report.packets == pl.read_parquet(tmp_path / "out" / "captures.parquet")["packets"].sum()
     assert sum(report.records.values()) == len(found["records"])
     assert report.records["Modbus"] == (found["records"]["protocol"] == Protocol.MODBUS).sum()
-    assert set(report.records) == {"Modbus", "S7comm", "IEC-104", "BACnet", "DNP3"}
+    assert {"Modbus", "S7comm", "IEC-104", "BACnet", "DNP3"} <= set(report.records)
     assert report.undecoded["NTP"] > 0
     assert "Modbus" not in report.undecoded
     assert report.points == len(found["points"]) == found["records"]["n_points"].sum()

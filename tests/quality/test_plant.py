@@ -18,7 +18,7 @@ from pipeline.site import Site
 from schemas.codes import Severity
 
 MOST_FINDINGS = 170
-"""Findings of half an hour with 29 attacks, folded."""
+"""Findings of half an hour with 34 attacks, folded."""
 MOST_LINES = 120
 """Of these, what is rolled up under no other."""
 HIGH, MEDIUM, CRITICAL = Severity.HIGH, Severity.MEDIUM, Severity.CRITICAL
@@ -130,6 +130,8 @@ EXPECTED: dict[str, Sequence[Told]] = {
 }
 UNTOLD = ("iec104_direct_command",)
 """Attacks that no detector finds yet: function and values are those of every day, only the step before is missing."""
+UNREAD = ("cip_stranger_write", "cip_stop", "cip_false_values", "cip_setpoint_jump", "cip_reset")
+"""Attacks by a protocol that is counted, not decoded."""
 SPEAKS_FROM = ("forged_response", "replay")
 """Attacks in which the attacker's network card speaks in a device's name."""
 
@@ -158,7 +160,7 @@ def test_every_attack_is_told_for_what_it_is_and_nothing_else_is(seed: int, base
     made = synth.simulate(tmp_path, minutes=30, seed=seed, attacks=["all"])
     attacks = pl.read_parquet(made.attacks).to_dicts()
     rows = judged(made, baseline, tmp_path / "out")
-    assert {a["name"] for a in attacks} == {*EXPECTED, *UNTOLD}
+    assert {a["name"] for a in attacks} == {*EXPECTED, *UNTOLD, *UNREAD}
     missing = [
         (attack["name"], told)
         for attack in attacks

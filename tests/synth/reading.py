@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dpkt
 
-SPEAK_OTHERWISE = {bytes([10, 10, 1, host]) for host in range(15, 19)} | {bytes([10, 10, 2, 61])}
+SPEAK_OTHERWISE = {bytes([10, 10, 1, host]) for host in range(15, 20)} | {bytes([10, 10, 2, 61])}
 WIDTHS = {1: "bit", 2: "bit", 3: "word", 4: "word"}
 
 

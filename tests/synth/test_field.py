@@ -21,6 +21,8 @@ from pipeline.synth.attacks import FIELD
 from schemas.codes import Anomaly, Direction, Iec104Flag, Match, Op, Protocol, RecordFlag, Space
 
 ON_FIELD = [name for name in ATTACKS if name.partition("_")[0] in FIELD]
+READ = [name for name in ON_FIELD if not name.startswith("cip_")]
+"""Those on devices whose protocol is decoded; of CIP, tshark alone says what it sees."""
 FAULTS = int(
     Anomaly.MALFORMED | Anomaly.BAD_CHECKSUM | Anomaly.SEQUENCE_ERROR | Anomaly.RESERVED_CODE | Anomaly.NOT_PROTOCOL
     | Anomaly.CONFLICTING_RESPONSE | Anomaly.MIDSTREAM | Anomaly.GAP_BEFORE | Anomaly.OUT_OF_ORDER
@@ -141,7 +143,7 @@ SHOWS: dict[str, list[tuple[Wanted, int] | tuple[Wanted, int, bool]]] = {
 """What records an attack must show within its packets, at least how often, and whether the plant does so too."""
 
 
-@pytest.mark.parametrize("name", ON_FIELD)
+@pytest.mark.parametrize("name", READ)
 def test_an_attack_is_in_the_records_within_its_packets_and_nowhere_else(
     records: list[Row], truths: dict[str, Row], name: str
 ) -> None:
@@ -185,13 +187,32 @@ def test_commands_of_the_plant_are_selected_first(records: list[Row], truths: di
 
 @pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
 def test_tshark_reads_every_message_and_warns_of_none(staged: SimulationReport) -> None:
-    ports = "tcp.port in {102, 2404, 20000} or udp.port == 47808"
+    ports = "tcp.port in {102, 2404, 20000, 44818} or udp.port == 47808"
     wrong = "_ws.malformed or _ws.expert.severity >= 0x600000 or tcp.analysis.flags"
     assert tshark(staged.capture, f"({ports}) and ({wrong})") == []
-    payload, spoken = "tcp.len > 0 or udp.length > 8", "s7comm or iec60870_104 or dnp3 or bacapp or cotp"
+    payload, spoken = "tcp.len > 0 or udp.length > 8", "s7comm or iec60870_104 or dnp3 or bacapp or cotp or enip"
     assert tshark(staged.capture, f"({ports}) and ({payload}) and not ({spoken})") == []
-    for protocol in ("s7comm", "iec60870_asdu", "dnp3", "bacapp"):
+    for protocol in ("s7comm", "iec60870_asdu", "dnp3", "bacapp", "cip"):
         assert len(tshark(staged.capture, protocol)) > 200
+
+
+CIP_SHOWS = {
+    "cip_stranger_write": [('cip.service == 0x4d and cip.symbol contains "BeltSpeedSP"', 5)],
+    "cip_stop": [("cip.service == 0x07 and cip.class == 0x8e", 1), ("cip.service == 0x06 and cip.class == 0x8e", 1)],
+    "cip_false_values": [("cip.service == 0x8a", 5)],
+    "cip_setpoint_jump": [('cip.service == 0x4d and cip.symbol contains "BeltSpeedSP"', 2)],
+    "cip_reset": [("cip.service == 0x05 and cip.class == 0x01", 2)],
+}
+"""What tshark must find of an attack within its packets, and how often at least."""
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
+@pytest.mark.parametrize("name", [name for name in ON_FIELD if name not in READ])
+def test_an_attack_by_cip_is_read_by_tshark(staged: SimulationReport, truths: dict[str, Row], name: str) -> None:
+    truth = truths[name]
+    within = f"frame.number in {{{truth['first_packet']}..{truth['last_packet']}}} and ip.addr == {truth['device_ip']}"
+    for keep, count in CIP_SHOWS[name]:
+        assert len(tshark(staged.capture, f"{within} and {keep}")) >= count
 
 
 def tshark(path: Path, keep: str) -> list[str]:

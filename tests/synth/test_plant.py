@@ -214,7 +214,7 @@ def test_values_on_the_wire_are_those_of_the_tags(clean: Path, capture: Path) ->
 def test_site_file_reads_as_it_was_meant(clean: Path) -> None:
     site = read_site(clean / "site.toml")
     named = {device.name: device for device in site.devices}
-    assert len(named) == 14
+    assert len(named) == 15
     assert sum(len(device.tags) for device in site.devices) == sum(
         map(len, (INTAKE, FILTRATION, DISTRIBUTION, SERIAL, *FIELD_TAGS))
     )
@@ -282,7 +282,7 @@ def test_replicas_have_networks_of_their_own(tmp_path: Path) -> None:
     assert len(devices) == 12
     assert all(s.src.split(".")[:2] == s.dst.split(".")[:2] for s in found)
     site = tomllib.loads((tmp_path / "site.toml").read_text(encoding="utf-8"))
-    assert len({device["name"] for device in site["device"]}) == len(site["device"]) == 42
+    assert len({device["name"] for device in site["device"]}) == len(site["device"]) == 45
 
 
 def test_a_clean_run_has_an_empty_truth(clean: Path) -> None:
@@ -300,7 +300,7 @@ def test_progress_runs_to_the_end(tmp_path: Path) -> None:
     ("wrong", "says"),
     [
         ({"minutes": 5, "attacks": ["scam"]}, "no attack 'scam'"),
-        ({"minutes": 2, "attacks": ["all"]}, "29 attacks need at least 3 minutes, not 2"),
+        ({"minutes": 2, "attacks": ["all"]}, "34 attacks need at least 3 minutes, not 2"),
         ({"minutes": 0}, "minutes must be above 0"),
         ({"minutes": float("nan")}, "minutes must be above 0"),
         ({"minutes": float("inf")}, "minutes must be above 0 and finite"),
@@ -335,7 +335,7 @@ def test_an_interruption_leaves_the_capture_as_it_was(tmp_path: Path) -> None:
 def test_importing_is_light() -> None:
     code = "import sys, pipeline.synth; sys.exit(any(m in sys.modules for m in ('numpy', 'pyarrow', 'dpkt', 'numba')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-    assert len(set(ATTACKS)) == len(ATTACKS) == 29
+    assert len(set(ATTACKS)) == len(ATTACKS) == 34
 
 
 @pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")

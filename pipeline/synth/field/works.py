@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.synth.field import building, dosing, feeder, lift
+from pipeline.synth.field import building, dosing, feeder, lift, press
 from pipeline.synth.field.tags import FieldDevice
 from pipeline.synth.plant import Plant
 
@@ -20,6 +20,7 @@ class Field:
         dosing: the clients of the dosing skid.
         lift: the master of the lift station's outstation.
         building: the building management.
+        press: the clients of the sludge press.
     """
 
     def __init__(self, plant: Plant, epoch_s: float) -> None:
@@ -29,11 +30,13 @@ class Field:
         self.dosing = dosing.DosingClients(plant)
         self.lift = lift.LiftMaster(plant, self.frontend, epoch_s)
         self.building = building.Management(plant)
+        self.press = press.PressClients(plant)
         self._areas = (
             self.feeder.unit.area,
             self.dosing.controller.area,
             self.lift.outstation.area,
             self.building.controller.area,
+            self.press.controller.area,
         )
         self._step(-STEP_S)
 
@@ -46,6 +49,7 @@ class Field:
     def devices(self) -> list[FieldDevice]:
         """What the site file is to name."""
         return [
+            FieldDevice(self.press.controller.host, "control", "controller"),
             FieldDevice(self.building.controller.host, "building", "controller", building.TAGS),
             FieldDevice(self.building.host, "building", "other"),
             FieldDevice(self.lift.outstation.host, "telemetry", "controller", lift.TAGS),
