@@ -243,13 +243,12 @@ def tag_text(
         names: texts of name ids; an id that is not in it reads `name:` and its hexadecimal digits.
         register_base: number of the first register, 1 as in manuals or 0 as on the wire.
     """
+    space, addr, addr_sub, tables = int(space), int(addr), int(addr_sub), _tables(int(protocol))
     if name_id:
-        text = (names or {}).get(int(name_id))
-        return visible(text) if text else f"name:{int(name_id):016x}"
-    space, addr, addr_sub = int(space), int(addr), int(addr_sub)
+        text = (names or {}).get(int(name_id)) or f"name:{int(name_id):016x}"
+        return visible(tables.named(text, addr, addr_sub) if tables else text)
     if space == Space.NONE:
         return ""
-    tables = _tables(int(protocol))
     if tables is None:
         suffix = f"{addr_sub}.{addr}" if addr_sub else f"{addr}"
         return f"{space_text(space).replace(' ', '-')}:{suffix}"

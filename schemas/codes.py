@@ -10,6 +10,7 @@ from enum import IntEnum
 
 from schemas.flags import Anomaly as Anomaly
 from schemas.flags import BacnetFlag as BacnetFlag
+from schemas.flags import CipFlag as CipFlag
 from schemas.flags import Dnp3Flag as Dnp3Flag
 from schemas.flags import Iec104Flag as Iec104Flag
 from schemas.flags import Quality as Quality

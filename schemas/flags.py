@@ -161,3 +161,20 @@ class S7Flag(IntFlag):
     """S7comm-plus: version, opcode and function only."""
     FROM_DEVICE = 1 << 9
     """A job that the controller gives to who downloads to it."""
+
+
+class CipFlag(IntFlag):
+    """The low 24 bits of `flags` for EtherNet/IP: how the message was carried."""
+
+    NONE = 0
+    CONNECTED = 1 << 0
+    """Over a connection that a Forward Open made."""
+    UNCONNECTED_SEND = 1 << 1
+    """Wrapped in an Unconnected Send, whose route leads to `unit`."""
+    EMBEDDED = 1 << 2
+    """One of the messages of a Multiple Service Packet."""
+    MORE = 1 << 3
+    """An answer whose rest is to be asked for."""
+    TO_TARGET = 1 << 4
+    """Cyclic data from the originator; with neither this nor TO_ORIGINATOR its connection's opening was not seen."""
+    TO_ORIGINATOR = 1 << 5

@@ -13,6 +13,7 @@ from typing import Any
 from schemas.codes import (
     Anomaly,
     BacnetFlag,
+    CipFlag,
     Direction,
     Dnp3Flag,
     Iec104Flag,
@@ -34,6 +35,7 @@ FLAGS: dict[int, type[IntFlag]] = {
     Protocol.DNP3: Dnp3Flag,
     Protocol.BACNET: BacnetFlag,
     Protocol.S7COMM: S7Flag,
+    Protocol.ENIP: CipFlag,
 }
 OMITTED_WHEN_ZERO = (
     *("vlan", "unit", "txn", "subfunc", "addr", "count", "addr_sub", "status", "gap_bytes", "peer_seq", "peer_unit"),

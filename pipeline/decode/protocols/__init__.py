@@ -13,6 +13,7 @@ DECODERS: dict[Protocol, str] = {
     Protocol.IEC104: "pipeline.decode.protocols.iec104",
     Protocol.BACNET: "pipeline.decode.protocols.bacnet",
     Protocol.S7COMM: "pipeline.decode.protocols.s7",
+    Protocol.ENIP: "pipeline.decode.protocols.enip",
 }
 NAMES: dict[Protocol, str] = {
     Protocol.MODBUS: "pipeline.decode.protocols.modbus_names",
@@ -20,6 +21,7 @@ NAMES: dict[Protocol, str] = {
     Protocol.IEC104: "pipeline.decode.protocols.iec104_names",
     Protocol.BACNET: "pipeline.decode.protocols.bacnet_names",
     Protocol.S7COMM: "pipeline.decode.protocols.s7_names",
+    Protocol.ENIP: "pipeline.decode.protocols.enip_names",
 }
 
 

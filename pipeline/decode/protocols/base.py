@@ -14,6 +14,11 @@ def number_text(identity: int, value: float) -> str:
     return f"{value:.0f}" if value == int(value) else f"{value:g}"
 
 
+def only_name(name: str, addr: int, addr_sub: int) -> str:
+    """The name, which tells all."""
+    return name
+
+
 @dataclass(frozen=True, slots=True)
 class ProtocolNames:
     """Readable names of a protocol's numbers, for every surface that shows them.
@@ -25,6 +30,7 @@ class ProtocolNames:
         statuses: name of each error or exception code.
         tag: (space, addr, addr_sub, register_base) to the tag's conventional name, such as `hr:40001`.
         objects: name of each (space, addr) with a fixed meaning, such as a device identification object.
+        named: (name, addr, addr_sub) to the text of a point that the wire names, where the address tells more.
         identity: the text of an Identity that the protocol gives as a number, such as a vendor's.
     """
 
@@ -34,6 +40,7 @@ class ProtocolNames:
     subfunctions: Mapping[tuple[int, int], str] = field(default_factory=dict)
     statuses: Mapping[int, str] = field(default_factory=dict)
     objects: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    named: Callable[[str, int, int], str] = only_name
     identity: Callable[[int, float], str] = number_text
 
 
