@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -200,3 +202,45 @@ def test_bacnet() -> None:
     (name,) = (found.names[p.raw % (1 << 64)] for r in found.records for p in r.points if p.type == PointType.TEXT)
     assert name == "setpoint"
     assert [bool(r.status) for r in found.of(Kind.RESPONSE)] == [False, False, False, True]
+
+
+def test_enip() -> None:
+    from cpppo.server.enip import client
+    from pycomm3 import CIPDriver, ClassCode, Services
+
+    port = free_port()
+    command = [sys.executable, "-m", "cpppo.server.enip", "--address", f"{HOST}:{port}", "Level=REAL[4]", "Count=DINT"]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until("the server listens", lambda: listens(port), 60)
+        with wire(port, 44818) as between:
+            with CIPDriver(f"{HOST}:{between.port}") as driver:
+                told = driver.generic_message(
+                    service=Services.get_attributes_all,
+                    class_code=ClassCode.identity_object,
+                    instance=1,
+                    connected=False,
+                )
+            wanted = ["Level[1-2]=(REAL)4.5,5.5", "Level[0-3]", "Count=(DINT)7", "Count"]
+            with client.connector(host=HOST, port=between.port, timeout=10) as connection:
+                operations = client.parse_operations(wanted)
+                said = [value for *_, value in connection.synchronous(operations=operations)]
+    finally:
+        server.terminate()
+        server.wait()
+    found = records(between, Protocol.ENIP)
+    assert said == [True, [0.0, 4.5, 5.5, 0.0], True, [7]]
+    tags = [
+        (r.op, r.match, found.names[r.points[0].name_id], [p.addr for p in r.points], r.values)
+        for r in found.records
+        if r.points and r.points[0].space == Space.CIP_SYMBOL
+    ]
+    assert tags == [
+        (Op.WRITE, Match.PENDING, "Level", [1, 2], [4.5, 5.5]),
+        (Op.READ, Match.MATCHED, "Level", [0, 1, 2, 3], said[1]),
+        (Op.WRITE, Match.PENDING, "Count", [0], [7.0]),
+        (Op.READ, Match.MATCHED, "Count", [0], [7.0]),
+    ]
+    names = [found.names[p.raw % (1 << 64)] for r in found.records for p in r.points if p.type == PointType.TEXT]
+    assert names
+    assert all(name.encode() in told.value for name in names)
