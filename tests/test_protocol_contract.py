@@ -52,6 +52,16 @@ LAWFUL = {
         "s7comm_download",
         "s7comm_userdata",
     ),
+    Protocol.ENIP: (
+        "enip_session",
+        "enip_tags",
+        "enip_types",
+        "enip_structures",
+        "enip_several",
+        "enip_routed",
+        "enip_objects",
+        "enip_pccc",
+    ),
 }
 """Golden captures of one TCP connection in order and without malformed PDUs: streams that may be cut anywhere."""
 

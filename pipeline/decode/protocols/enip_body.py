@@ -240,6 +240,8 @@ def body(data: Bytes, at: int, size: int, w: Row) -> int:
     if w[c.S_FUNC] == t.IO:
         w[c.S_OP] = t.OPS[t.IO]
         return _cyclic(data, at, at + size, w)
+    if w[t.EMBEDDED] > w[c.X_PART]:
+        w[c.S_MORE] = w[c.X_PART] + 1
     if size >= t.HEADER and w[t.MESSAGE_AT] == 0:
         return _command(data, at, at + min(size, t.HEADER + le16(data, at + 2)), w)
     if size < t.HEADER:
@@ -250,6 +252,4 @@ def body(data: Bytes, at: int, size: int, w: Row) -> int:
         _asked(data, start + 2 + 2 * u8(data, start + 1), end, w)
     elif w[c.S_KIND] == _RESPONSE:
         _response(data, start, end, w)
-    if w[t.EMBEDDED] > w[c.X_PART]:
-        w[c.S_MORE] = w[c.X_PART] + 1
     return 0
