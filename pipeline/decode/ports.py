@@ -31,11 +31,12 @@ INDUSTRIAL: dict[Protocol, tuple[tuple[int, ...], tuple[int, ...]]] = {
 _BEGINS: dict[Protocol, tuple[int, int]] = {
     Protocol.DNP3: (0xFFFF, 0x0564),
     Protocol.S7COMM: (0xFFFF, 0x0300),
-    Protocol.ENIP: (0x00FF, 0x0000),
+    Protocol.ENIP: (0xE0FF, 0x6000),  # of the commands by which it is told, below 256 with the least byte first
     Protocol.IEC104: (0xFF00, 0x6800),
     Protocol.BACNET: (0xFF00, 0x8100),
 }
-"""(mask, value) of the first two bytes of a protocol's PDU; one that is not here may begin with anything."""
+"""(mask, value) of the first two bytes by which a protocol is told on any port; one that is not here may begin with
+anything."""
 
 BEGINNINGS: NDArray[np.int64] = np.zeros((PROTOCOLS, 2), np.int64)
 BEGINNINGS[[int(p) for p in _BEGINS]] = list(_BEGINS.values())
