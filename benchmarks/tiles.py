@@ -10,11 +10,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.synth.encode import bacnet, cip
+from pipeline.synth.encode.dnp3 import READ, classes, indexed, ranged
+from pipeline.synth.encode.iec104 import asdu, sequence
+from pipeline.synth.encode.s7 import D_BYTE, D_REAL, DB, REAL, WORD, any_item, value
 from tests.decode.packets import Packet, Talk
-from tests.protocols import bacnet_apdus as bacnet
-from tests.protocols.dnp3_frames import READ, Line, classes, indexed, ranged
-from tests.protocols.iec104_apdus import Stations, asdu, sequence
-from tests.protocols.s7_frames import D_BYTE, D_REAL, DB, REAL, WORD, any_item, value
+from tests.golden.enip_cases import count, line, reals
+from tests.protocols.bacnet_apdus import Devices
+from tests.protocols.dnp3_frames import Line
+from tests.protocols.iec104_apdus import Stations
 from tests.protocols.s7_frames import Line as S7Line
 
 _PCAP = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 65535, 1)
@@ -70,7 +74,7 @@ def iec104_values() -> Session:
 
 def bacnet_reads() -> Session:
     """Polls of a present value; of every eighth, four objects at once with value and status flags."""
-    d = bacnet.Devices()
+    d = Devices()
     for k in range(64):
         if k % 8:
             d.read(k, bacnet.oid(0, k), 85, bacnet.real(k))
@@ -87,7 +91,7 @@ def bacnet_reads() -> Session:
 
 def bacnet_lists() -> Session:
     """Arrays of 250 values in one answer."""
-    d = bacnet.Devices()
+    d = Devices()
     for k in range(8):
         d.read(k, bacnet.oid(8, 1), 76, *(bacnet.identifier(i) for i in range(250)))
     return Session(d.packets, 16, 8 * 250)
@@ -112,6 +116,27 @@ def s7_block() -> Session:
     return Session(line.packets, 32, 16 * 110)
 
 
+def enip_reads() -> Session:
+    """Sixteen reads of one to five REAL elements of a tag."""
+    talk, points = line(), 0
+    for k in range(16):
+        values = 1 + k % 5
+        talk.ask(cip.READ_TAG, cip.symbol(f"Tank{k}.Level"), count(values)).tell(
+            cip.READ_TAG, reals(*(float(k + i) for i in range(values)))
+        )
+        points += values
+    return Session(talk.packets, 32, points)
+
+
+def enip_array() -> Session:
+    """Sixteen reads of 120 REAL elements, as many as an unconnected answer takes."""
+    talk = line()
+    for k in range(16):
+        talk.ask(cip.READ_TAG, cip.symbol("Recipe"), count(120))
+        talk.tell(cip.READ_TAG, reals(*(float(k + i) for i in range(120))))
+    return Session(talk.packets, 32, 16 * 120)
+
+
 SESSIONS = {
     "dnp3": dnp3_poll,
     "dnp3 integrity poll": dnp3_integrity,
@@ -120,6 +145,8 @@ SESSIONS = {
     "bacnet arrays": bacnet_lists,
     "s7comm": s7_reads,
     "s7comm block": s7_block,
+    "enip": enip_reads,
+    "enip array": enip_array,
 }
 
 

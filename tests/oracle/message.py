@@ -40,6 +40,7 @@ FIELDS: dict[str, str] = {
     "qualities": "quality of each value",
     "items": "place of each item that was asked for or refused",
     "name": "block or service",
+    "attribute": "attribute of an object",
     "called": "called TSAP",
     "calling": "calling TSAP",
     "version": "version of S7comm-plus",

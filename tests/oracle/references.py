@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
-from tests.oracle import bacnet, dnp3, iec104, ipal, ours, s7, tshark, zeek
+from tests.oracle import bacnet, dnp3, enip, iec104, ipal, ours, s7, tshark, zeek
 from tests.oracle.compare import Agreement, compare
 from tests.oracle.data import CAPTURES, DATA, capture, tshark_version
 from tests.oracle.message import Message
@@ -18,7 +18,7 @@ from tests.protocols.modbus_pdus import EXCHANGES
 from tests.protocols.wire import Conversation, mbap
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
-OTHERS = dnp3.CAPTURES | iec104.CAPTURES | bacnet.CAPTURES | s7.CAPTURES
+OTHERS = dnp3.CAPTURES | iec104.CAPTURES | bacnet.CAPTURES | s7.CAPTURES | enip.CAPTURES
 """Short name and place of the captures of other protocols than Modbus."""
 HAND_MADE = "hand-made"
 """Name of the capture of all exchanges that `tests.protocols.modbus_pdus` specifies, each with its own transaction."""
@@ -143,4 +143,12 @@ REFERENCES: tuple[Reference, ...] = (
     Reference("ICSNPP log", "s7comm_plus", partial(s7.icsnpp, "s7comm_plus"), mine=s7.ours_anywhere),
     Reference("ICSNPP S7comm-plus log", "s7comm_plus", s7.icsnpp_plus, mine=s7.ours_plus),
     Reference("IPAL transcriber", "ipal-s7", s7.ipal, mine=s7.ours_in_turn),
+    *(
+        Reference("tshark", name, _read(enip.tshark, name), needs_tshark=True, mine=enip.ours)
+        for name in (*enip.CAPTURES, *(f"golden/{case}" for case in enip.GOLDEN))
+    ),
+    *(
+        Reference("tshark, cyclic", name, _read(enip.cyclic, name), needs_tshark=True, mine=enip.ours_cyclic)
+        for name in ("enip_cip_example", "golden/enip_connections")
+    ),
 )

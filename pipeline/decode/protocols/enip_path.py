@@ -91,8 +91,8 @@ def path(data: Bytes, at: int, end: int, w: Row) -> int:
             w[c.S_UNIT] = u8(data, at + 1)
         elif kind == 1:
             number, what = _logical(data, at), (first >> 2) & 7
-            if what == _CLASS:
-                family = number
+            if what == _CLASS:  # a second one is an object inside the first
+                family, instance, attribute = number, i64(-1), i64(-1)
             elif what == _INSTANCE:
                 instance = number
             elif what == _ATTR:
