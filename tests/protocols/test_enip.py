@@ -168,6 +168,36 @@ def test_an_operation_and_what_became_of_it() -> None:
     ]
 
 
+def test_tags_by_their_number_are_tags_with_indices() -> None:
+    talk = line().connect()
+    path = b"\x20\x6b\x25\0\5\0"
+    talk.ask(e.READ_TAG, path + b"\x28\4", count(3)).tell(e.READ_TAG, b"\xc3\0\1\0\2\0\3\0")
+    talk.ask(e.READ_TAG, path, count(1)).tell(e.READ_TAG, b"\xc3\0\7\0")
+    found = decode(talk.packets)
+    points = [
+        (found.names[p.name_id % (1 << 64)], p.addr, p.addr_sub, p.value) for r in found.records for p in r.points
+    ]
+    assert points == [*(("symbol:5", 4 + i, 1, 1.0 + i) for i in range(3)), ("symbol:5", 0, 0, 7.0)]
+
+
+def test_what_is_refused_by_its_session_is_answered() -> None:
+    talk = line().connect().ask(e.READ_TAG, e.symbol("Level"), count(1))
+    talk.command(1, e.SEND_RR_DATA, status=0x64)
+    answer = decode(talk.packets).records[-1]
+    assert (answer.kind, answer.match, answer.op, answer.anomaly) == (Kind.RESPONSE, Match.MATCHED, Op.READ, 0)
+    assert status_text(Protocol.ENIP, answer.status).startswith("invalid session")
+
+
+def test_data_of_class_0_has_no_count() -> None:
+    asks, tells = opened()
+    at = asks.index(b"\xa1")
+    talk = line().connect().ask(OPEN, MANAGER, asks[:at] + b"\xa0" + asks[at + 1 :]).tell(OPEN, tells)
+    udp = Talk(port=2222, server_port=2222, packets=talk.packets, now=talk.now)
+    udp.datagram(1, cyclic(0x3000, 1, b"\7\0"))
+    (data,) = (r for r in decode(talk.packets).records if r.kind == Kind.DATA)
+    assert (data.count, data.values) == (4, [1.0, 7.0])
+
+
 def test_more_messages_in_one_than_are_told() -> None:
     talk = line().connect()
     one = e.request(e.READ_TAG, e.symbol("A"), count(1))

@@ -18,7 +18,7 @@ from pipeline.decode.notes import noted
 from pipeline.decode.protocols import enip_types as t
 from pipeline.decode.protocols.base import ProtocolModule
 from pipeline.decode.protocols.enip_body import CONNECTIONS, KEPT_NS, body
-from pipeline.decode.protocols.enip_path import BAD_LENGTH, NAMED, path
+from pipeline.decode.protocols.enip_path import BAD_LENGTH, NAMED, numbered_tag, path
 from pipeline.decode.signatures import FRAME, HEAD
 from schemas.codes import CipFlag, Kind, Protocol, Transport
 
@@ -116,6 +116,8 @@ def _message(data: Bytes, at: int, end: int, base: int, w: Row) -> int:
     )
     if at_tag:
         w[c.S_FUNC] = t.TAG | code
+        if family == t.SYMBOL and code != t.LIST_TAGS:
+            numbered_tag(w)
     elif family == t.CONNECTION_MANAGER and code >= t.FORWARD_CLOSE:
         w[c.S_FUNC] = t.MANAGER | code
     elif family > 0:
@@ -175,21 +177,27 @@ def _cip(data: Bytes, at: int, end: int, base: int, w: Row) -> int:
 @kernel()
 def _unconnected(data: Bytes, at: int, end: int, w: Row) -> int:
     """SendRRData: a message that belongs to no connection; its answer has the same session and sender context."""
+    context = le64(data, at + 12)
+    w[c.S_TXN] = context & 0xFFFFFFFF
+    mixed = ((context ^ le32(data, at + 4)) * _MIX >> 32) & 0xFFFFFFFF
+    w[c.S_KEY] = mixed | (w[c.X_PART] << 32) | _OF_MESSAGE
+    if end == at + t.HEADER and le32(data, at + 8) != 0:  # refused before any message was looked at
+        w[c.S_KIND] = _RESPONSE
+        w[c.S_ROLE] = c.SURE_RESPONSE
+        return 0
     place = _item(data, at + t.HEADER, end, i64(t.I_UNCONNECTED))
     if place < 0 or place + 2 + le16(data, place) > end:
         w[c.S_ANOMALY] |= BAD_LENGTH
         return 0
-    context = le64(data, at + 12)
-    w[c.S_TXN] = context & 0xFFFFFFFF
     _cip(data, place + 2, place + 2 + le16(data, place), at, w)
-    mixed = ((context ^ le32(data, at + 4)) * _MIX >> 32) & 0xFFFFFFFF
-    w[c.S_KEY] = mixed | (w[c.X_PART] << 32) | _OF_MESSAGE
     return 0
 
 
 @kernel()
 def _connected(data: Bytes, at: int, end: int, w: Row) -> int:
     """SendUnitData: a message over a connection; its answer has the same count, and the connection's other number."""
+    if end == at + t.HEADER and le32(data, at + 8) != 0:
+        return 0
     address = _item(data, at + t.HEADER, end, i64(t.I_CONNECTED_ADDRESS))
     place = _item(data, at + t.HEADER, end, i64(t.I_CONNECTED))
     if address < 0 or address + 6 > end or place < 0 or place + 4 > end or place + 2 + le16(data, place) > end:

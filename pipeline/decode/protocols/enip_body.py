@@ -85,6 +85,7 @@ def _open(data: Bytes, at: int, end: int, wide: int, w: Row) -> int:
     _number(i64(_TO_ID), at + 6, w)
     _number(i64(_OT_INTERVAL), at + 22, w)
     _number(i64(_TO_INTERVAL), at + 26 + wide, w)
+    w[t.TRANSPORT] = 1 + (u8(data, words - 1) & 15)
     stop = words + 1 + 2 * u8(data, words)
     if stop > end:
         w[c.S_ANOMALY] |= BAD_LENGTH
@@ -107,8 +108,9 @@ def _opened(data: Bytes, at: int, end: int, w: Row) -> int:
     note(w, w[c.X_FLOW] ^ CONNECTIONS, to_target, to_target)
     note(w, w[c.X_FLOW] ^ CONNECTIONS, to_originator, to_target)
     if w[c.S_HAS_REQUEST] and w[c.S_SPACE] == _ASSEMBLY:
-        note(w, w[c.G_SRC_LO] ^ _DATA_OF, to_target, (w[c.S_ADDR] << 1) & 0xFFFFFFFF)
-        note(w, w[c.G_SRC_LO] ^ _DATA_OF, to_originator, ((w[c.S_ADDR_SUB] << 1) | 1) & 0xFFFFFFFF)
+        uncounted = i64(2 if w[c.ASKED + t.TRANSPORT] == 1 else 0)
+        note(w, w[c.G_SRC_LO] ^ _DATA_OF, to_target, ((w[c.S_ADDR] << 2) | uncounted) & 0xFFFFFFFF)
+        note(w, w[c.G_SRC_LO] ^ _DATA_OF, to_originator, ((w[c.S_ADDR_SUB] << 2) | uncounted | 1) & 0xFFFFFFFF)
     return 0
 
 
@@ -117,23 +119,25 @@ def _cyclic(data: Bytes, at: int, end: int, w: Row) -> int:
     """Data of a class 0 or 1 connection (volume 2, 3-2): words without a type, of the assembly where it is known.
 
     A header with run or idle, and a description of the assembly, are not on the wire: all words are told as they are.
+    A count stands before the data unless the connection is known to be of class 0.
     """
     connection = le32(data, at + 6)
     w[c.S_TXN] = le32(data, at + 10)
-    w[c.S_COUNT] = max(end - at - 20, 0)
     found = noted(w, w[c.G_SRC_LO] ^ _DATA_OF, connection, i64(KEPT_NS))
     if found < 0:
         found = noted(w, w[c.G_DST_LO] ^ _DATA_OF, connection, i64(KEPT_NS))
     w[c.S_SPACE], w[c.S_ADDR] = _IO, connection
     direction, quality = i64(_REPORT), i64(_ADDRESS_UNKNOWN)
     if found >= 0:
-        w[c.S_SPACE], w[c.S_ADDR] = _ASSEMBLY, found >> 1
+        w[c.S_SPACE], w[c.S_ADDR] = _ASSEMBLY, found >> 2
         quality = i64(0)
         w[c.S_FLAGS] |= _TO_ORIGINATOR if found & 1 else _TO_TARGET
         direction = i64(_REPORT if found & 1 else _WRITTEN)
-    size = end - at - 20
+    start = at + (18 if found >= 0 and found & 2 else 20)
+    size = end - start
+    w[c.S_COUNT] = max(size, 0)
     if size >= 2:
-        run = add_run(w, w[c.S_SPACE], w[c.S_ADDR] << 16, size // 2, t.RAW[2], at + 20, direction, quality)
+        run = add_run(w, w[c.S_SPACE], w[c.S_ADDR] << 16, size // 2, t.RAW[2], start, direction, quality)
         if run >= 0:
             w[c.RUNS_AT + run * c.RUN + c.N_STEP] = 2
     if size > 0 and size & 1:
@@ -223,6 +227,8 @@ def _command(data: Bytes, at: int, end: int, w: Row) -> int:
     status = le32(data, at + 8)
     if status != 0:
         w[c.S_STATUS] = t.OF_ENCAPSULATION | (status & 0xFFFF)
+    if w[c.S_KIND] == _RESPONSE and w[c.S_HAS_REQUEST] and w[c.S_FUNC] == t.ENCAPSULATION | t.RR_DATA:
+        _recall(w)
     if w[c.S_KIND] == _REQUEST:
         w[c.S_ASKS] = 0 if w[c.X_TRANSPORT] == _UDP else 1
     listed = at + t.HEADER

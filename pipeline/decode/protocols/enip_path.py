@@ -14,6 +14,7 @@ from detectors.jit import i64, kernel
 from pipeline.decode import layout as c
 from pipeline.decode.bytes import Bytes, le16, le32, u8
 from pipeline.decode.naming import add_built, put_byte, put_number, put_text
+from pipeline.decode.protocols import enip_types as t
 from schemas.codes import Anomaly, Space
 
 Row = NDArray[np.int64]
@@ -23,6 +24,7 @@ _RESERVED = int(Anomaly.RESERVED_CODE)
 _SYMBOL, _ATTRIBUTE, _ASSEMBLY = int(Space.CIP_SYMBOL), int(Space.CIP_ATTRIBUTE), int(Space.CIP_ASSEMBLY)
 _CLASS, _INSTANCE, _MEMBER, _POINT, _ATTR, _SPECIAL = range(6)
 _DOT, _OPEN, _CLOSE = 46, 91, 93
+_LETTERS = tuple(b"symbol:")
 NAMED = -2
 """What `path` gives in place of a class where the path names a tag."""
 
@@ -115,6 +117,7 @@ def path(data: Bytes, at: int, end: int, w: Row) -> int:
             else:
                 used = put_text(w, used, data, at + 2, u8(data, at + 1))
         at += size
+    w[t.ELEMENT] = element + 1
     if used > 0:
         w[c.S_SPACE] = _SYMBOL
         w[c.S_NAME_ID] = add_built(w, i64(0), used)
@@ -130,3 +133,17 @@ def path(data: Bytes, at: int, end: int, w: Row) -> int:
         w[c.S_ADDR] = ((family & 0xFFFF) << 32) | max(instance, 0)
         w[c.S_ADDR_SUB] = max(attribute, 0)
     return int(family)
+
+
+@kernel()
+def numbered_tag(w: Row) -> int:
+    """Name a tag that is addressed by its number in the list of symbols (1756-PM020): `symbol:12`, with its index."""
+    used = i64(0)
+    for letter in _LETTERS:
+        used = put_byte(w, used, i64(letter))
+    used = put_number(w, used, w[c.S_ADDR] & 0xFFFFFFFF)
+    w[c.S_SPACE] = _SYMBOL
+    w[c.S_NAME_ID] = add_built(w, i64(0), used)
+    w[c.S_ADDR] = max(w[t.ELEMENT] - 1, 0)
+    w[c.S_ADDR_SUB] = 1 if w[t.ELEMENT] > 0 else 0
+    return 0

@@ -30,6 +30,7 @@ I_IDENTITY, I_CONNECTED_ADDRESS, I_CONNECTED, I_UNCONNECTED, I_SEQUENCED = 0x0C,
 GET_ALL, SET_ALL, GET_LIST, SET_LIST, RESET, START, STOP, CREATE, DELETE, MULTIPLE = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 GET_SINGLE, SET_SINGLE = 0x0E, 0x10
 EXECUTE_PCCC, READ_TAG, WRITE_TAG, MODIFY_TAG, READ_PART, WRITE_PART = 0x4B, 0x4C, 0x4D, 0x4E, 0x52, 0x53
+LIST_TAGS = 0x55
 FORWARD_CLOSE, UNCONNECTED_SEND, FORWARD_OPEN, LARGE_FORWARD_OPEN = 0x4E, 0x52, 0x54, 0x5B
 
 # --- classes
@@ -55,7 +56,7 @@ def _ops() -> NDArray[np.uint8]:
         0x0D: Op.CONFIGURE, GET_SINGLE: Op.READ, SET_SINGLE: Op.WRITE, 0x11: Op.DISCOVER, 0x15: Op.CONFIGURE,
         0x16: Op.CONFIGURE, 0x17: Op.SESSION, 0x18: Op.READ, 0x19: Op.WRITE, EXECUTE_PCCC: Op.VENDOR,
         TAG | READ_TAG: Op.READ, TAG | READ_PART: Op.READ, TAG | WRITE_TAG: Op.WRITE, TAG | WRITE_PART: Op.WRITE,
-        TAG | MODIFY_TAG: Op.WRITE, TAG | 0x55: Op.DISCOVER,
+        TAG | MODIFY_TAG: Op.WRITE, TAG | LIST_TAGS: Op.DISCOVER,
         MANAGER | FORWARD_OPEN: Op.SESSION, MANAGER | LARGE_FORWARD_OPEN: Op.SESSION,
         MANAGER | FORWARD_CLOSE: Op.SESSION, MANAGER | UNCONNECTED_SEND: Op.SESSION,
         MANAGER | 0x56: Op.READ, MANAGER | 0x57: Op.READ, MANAGER | 0x5A: Op.READ,
@@ -105,6 +106,6 @@ STRUCTURE, STRING_HANDLE = 0x02A0, 0x0FCE
 """Type of a structure, which its handle follows; the handle of Logix' own STRING: a length and 82 characters."""
 
 # --- for the time of a PDU, and from a request to its answer
-MESSAGE_AT, MESSAGE_END, OFFSET, EMBEDDED = range(c.S_EXTRA, c.S_EXTRA + 4)
+MESSAGE_AT, MESSAGE_END, OFFSET, EMBEDDED, ELEMENT, TRANSPORT = range(c.S_EXTRA, c.S_EXTRA + 6)
 """Place and end of the CIP message from the beginning of the PDU, 0 for none; byte offset of a fragment; messages of a
-Multiple Service Packet that become records."""
+Multiple Service Packet that become records; index that a path ends in, and transport class of a connection, plus 1."""
