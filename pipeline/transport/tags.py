@@ -44,6 +44,7 @@ class TopicNames(Mapping[int, str]):
 
         settings = ClientSettings(client)
         settings["enable.partition.eof"] = True
+        settings["fetch.wait.max.ms"] = 100  # a worker begins when it has heard that there are no more
         self._consumer: Any = connect(Consumer, settings)
         self._consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(partitions)])
         self._behind = set(range(partitions))

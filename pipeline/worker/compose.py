@@ -203,6 +203,7 @@ class Detection:
         self._deployment = deployment
         self._outbox = outbox
         self._panes = deployment.panes()
+        self._names = deployment.names  # now: partitions are given while the client calls back, and must not wait
         self.topics = [deployment.records, self._panes]
 
     def hold(self, partition: Partition, pool: ThreadPoolExecutor, check: Callable[[int], None]) -> Held:
@@ -210,7 +211,7 @@ class Detection:
         place, number = self._deployment, partition[1]
         first = partition[0] == place.records.name
         topic = place.records if first else self._panes
-        stage = record_stage(place, number) if first else pane_stage(place, self._panes, number)
+        stage = record_stage(place, number, self._names) if first else pane_stage(place, self._panes, number)
         owner = Owner(
             place.chain(topic, number),
             stage,
@@ -243,9 +244,9 @@ class Detection:
             )
 
 
-def record_stage(place: Deployment, number: int) -> RecordStage:
+def record_stage(place: Deployment, number: int, names: Mapping[int, str]) -> RecordStage:
     """What judges a partition of the records."""
-    return RecordStage(place.setup, number, place.records.partitions, place.names)
+    return RecordStage(place.setup, number, place.records.partitions, names)
 
 
 def pane_stage(place: Deployment, panes: TopicInfo, number: int) -> PaneStage:
@@ -265,7 +266,7 @@ def recompute(deployment: Deployment, place: Place) -> tuple[Stage, Messages, Ma
     topic = deployment.records
     if place.topic_id == topic.id:
         kept = place.run.startswith(ARCHIVE)
-        stage = ArchiveStage(place.partition) if kept else record_stage(deployment, place.partition)
+        stage = ArchiveStage(place.partition) if kept else record_stage(deployment, place.partition, deployment.names)
     else:
         topic = deployment.panes()
         stage = pane_stage(deployment, topic, place.partition)
