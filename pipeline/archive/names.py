@@ -44,9 +44,9 @@ class NameFiles:
             StoreError: it cannot be written; it is tried again the next time.
         """
         with self._lock:
-            new = dict(islice(self._told.items(), self._written, None))
-            if not new:
+            if len(self._told) == self._written:
                 return
+            new = dict(islice(self._told.items(), self._written, None))
             content = BytesIO()
             pq.write_table(names_table(new), content, compression="zstd")
             name = sha256(content.getvalue()).hexdigest()[:32]

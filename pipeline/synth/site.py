@@ -48,16 +48,19 @@ def _device(host: Host, suffix: str, zone: str, role: str) -> list[str]:
     ]
 
 
-def _tag(tag: Tag) -> list[str]:
-    lines = [
+def _place(tag: Tag | FieldTag) -> list[str]:
+    return [
         "",
         "[[device.tag]]",
         f'name = "{tag.name}"',
         f"unit_id = {tag.unit_id}",
         f'space = "{tag.space.name.lower()}"',
         f"addr = {tag.addr}",
-        f'type = "{tag.type}"',
     ]
+
+
+def _tag(tag: Tag) -> list[str]:
+    lines = [*_place(tag), f'type = "{tag.type}"']
     if tag.width == 2:
         lines.append(f'word_order = "{tag.word_order}"')
     if tag.scale != 1.0:
@@ -70,14 +73,7 @@ def _tag(tag: Tag) -> list[str]:
 
 
 def _field_tag(tag: FieldTag) -> list[str]:
-    lines = [
-        "",
-        "[[device.tag]]",
-        f'name = "{tag.name}"',
-        f"unit_id = {tag.unit_id}",
-        f'space = "{tag.space.name.lower()}"',
-        f"addr = {tag.addr}",
-    ]
+    lines = _place(tag)
     if tag.addr_sub:
         lines.append(f"addr_sub = {tag.addr_sub}")
     if tag.unit:

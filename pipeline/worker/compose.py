@@ -98,9 +98,7 @@ class Deployment:
             TransportError: Kafka does not answer, or there is no topic of names.
         """
         topic = describe(self.bootstrap, self.config, topics.NAMES)
-        told = TopicNames(self.consumer(), topic.name, topic.partitions)
-        told.catch_up(_NAMES_S)
-        return told
+        return TopicNames(self.consumer(), topic.name, topic.partitions)
 
     def close(self) -> None:
         """Hear of no more names."""
@@ -264,6 +262,7 @@ def recompute(deployment: Deployment, place: Place) -> tuple[Stage, Messages, Ma
     """
     stage: Stage
     topic = deployment.records
+    deployment.names.catch_up(_NAMES_S)
     if place.topic_id == topic.id:
         kept = place.run.startswith(ARCHIVE)
         stage = ArchiveStage(place.partition) if kept else record_stage(deployment, place.partition, deployment.names)
@@ -334,6 +333,8 @@ def work(
     """
     outbox = deployment.outbox()
     partitions = kind(deployment, outbox)
+    if not deployment.names.catch_up(_NAMES_S):
+        say(f"names of tags: not all heard within {_NAMES_S:g} s; findings may show ids")
     topics = [topic.name for topic in partitions.topics]
     worker = Worker(
         deployment.consumer(), topics, partitions.hold, outbox, deployment.watermarks, deployment.settings, say=say
@@ -346,7 +347,11 @@ def work(
     finally:
         worker.close()
         deployment.close()
-    report.counts = {**worker.counts, "live findings not delivered": outbox.failed}
+    report.counts = {
+        **worker.counts,
+        "live findings not delivered": outbox.failed,
+        "names not kept": deployment.names.refused,
+    }
     return report
 
 

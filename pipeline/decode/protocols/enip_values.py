@@ -64,10 +64,8 @@ def untyped(at: int, end: int, direction: int, w: Row) -> int:
 
 
 @kernel()
-def _structure(data: Bytes, at: int, end: int, direction: int, w: Row) -> int:
-    """Behind its handle: Logix' own STRING as a text, any other structure as bytes."""
-    handle = le16(data, at)
-    at += 2
+def _structure(data: Bytes, at: int, end: int, handle: int, direction: int, w: Row) -> int:
+    """A structure by its handle: Logix' own STRING as a text, any other one, and a part of one, as bytes."""
     if handle == t.STRING_HANDLE and w[t.OFFSET] == 0 and end - at >= 4 and le32(data, at) <= end - at - 4:
         if le32(data, at) > 0:
             _whole(i64(c.ENC_TEXT), at + 4, le32(data, at), direction, w)
@@ -100,7 +98,7 @@ def read_tag(data: Bytes, at: int, end: int, w: Row) -> int:
     w[t.OFFSET] = w[c.ASKED + t.OFFSET] if w[c.S_HAS_REQUEST] else 0
     kind = le16(data, at)
     if kind == t.STRUCTURE and end - at >= 4:
-        return _structure(data, at + 2, end, i64(_READ), w)
+        return _structure(data, at + 4, end, le16(data, at + 2), i64(_READ), w)
     return _values(data, at + 2, end, kind, i64(_READ), w)
 
 
@@ -114,18 +112,9 @@ def write_tag(data: Bytes, at: int, end: int, part: bool, w: Row) -> int:
         return 0
     w[c.S_COUNT] = le16(data, at + (4 if structured else 2))
     w[t.OFFSET] = le32(data, values - 4) if part else 0
-    if not structured:
-        return _values(data, values, end, le16(data, at), i64(_WRITTEN), w)
-    if (
-        le16(data, at + 2) == t.STRING_HANDLE
-        and not part
-        and end - values >= 4
-        and le32(data, values) <= end - values - 4
-    ):
-        return _whole(i64(c.ENC_TEXT), values + 4, le32(data, values), i64(_WRITTEN), w) if le32(data, values) else 0
-    if values < end:
-        _whole(i64(c.ENC_BYTES), values, end - values, i64(_WRITTEN), w)
-    return 0
+    if structured:
+        return _structure(data, values, end, le16(data, at + 2), i64(_WRITTEN), w)
+    return _values(data, values, end, le16(data, at), i64(_WRITTEN), w)
 
 
 @kernel()
