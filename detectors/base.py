@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,10 @@ State = dict[str, NDArray[Any]]
 
 Buckets = NDArray[np.int64]
 """Sorted device buckets, 0..1023."""
+
+
+TICK_NS = 10_000_000_000
+"""Detectors hear of TIME once for each further ten seconds of record time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,19 @@ class Alerts:
         return Alerts(**{f.name: np.concatenate([getattr(p, f.name) for p in kept])[order] for f in fields(Alerts)})
 
 
+class Recalled(NamedTuple):
+    """Evidence that a mark brings to light: no record of a batch gave it.
+
+    Attributes:
+        records: what it points to, made of what the detector holds: addresses, ports, device, unit, function, and the
+            place (shard, boot, seq, packet, ts) of a record that was seen.
+        alerts: `row` counts in `records`.
+    """
+
+    records: Columns
+    alerts: Alerts
+
+
 _NO_ALERTS = Alerts(
     row=np.zeros(0, np.int64),
     what=np.zeros(0, np.int64),
@@ -162,13 +179,14 @@ class Detector(Protocol):
     version: str
     findings: tuple[FindingType, ...]
     wants_time: bool
-    """Whether TIME marks must reach it at their exact place; otherwise the loop need not cut batches there."""
+    """Whether TIME marks must reach it, at their exact place and at most every TICK_NS of record time; otherwise the
+    loop need not cut batches there."""
 
     def on_batch(self, batch: Columns) -> Alerts:
         """Judge and learn.  Never reads a clock, never blocks, never writes to its input."""
         ...
 
-    def on_mark(self, mark: Mark) -> Alerts:
+    def on_mark(self, mark: Mark) -> Recalled | None:
         """TIME, GAP, CONTROL and END marks; END comes only at the end of bounded input."""
         ...
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors import evidence
-from detectors.base import Alerts, Buckets, Mark, State
+from detectors.base import Alerts, Buckets, Mark, Recalled, State
 from detectors.columns import Columns
 from detectors.kernels import seen
 from detectors.kernels import slots as k
@@ -49,9 +49,9 @@ class Existence:
         wire = seen.Wire(*(evidence.read_only(getattr(batch, name)) for name in seen.Wire._fields))
         return evidence.run(lambda at: self._scan(at, wire), len(batch), self.slots, self._evidence, self._most_keys)
 
-    def on_mark(self, mark: Mark) -> Alerts:
+    def on_mark(self, mark: Mark) -> Recalled | None:
         """Nothing here waits for time."""
-        return Alerts.none()
+        return None
 
     def snapshot(self, buckets: Buckets) -> State:
         """All state of these buckets."""

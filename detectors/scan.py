@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from detectors import evidence
 from detectors.across import Panes
-from detectors.base import Alerts, Attack, Buckets, FindingType, Mark, State
+from detectors.base import Alerts, Attack, Buckets, FindingType, Mark, Recalled, State
 from detectors.columns import Columns
 from detectors.existence import baseline_columns, enter_known, rules_of
 from detectors.kernels import scan as kernel
@@ -147,9 +147,9 @@ class ScanDetector:
         )
         return at
 
-    def on_mark(self, mark: Mark) -> Alerts:
+    def on_mark(self, mark: Mark) -> Recalled | None:
         """Nothing here waits for time."""
-        return Alerts.none()
+        return None
 
     def snapshot(self, buckets: Buckets) -> State:
         """All state of these buckets."""

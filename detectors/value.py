@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors import evidence
-from detectors.base import Alerts, Attack, Buckets, FindingType, Mark, State
+from detectors.base import Alerts, Attack, Buckets, FindingType, Mark, Recalled, State
 from detectors.columns import Columns, records
 from detectors.existence import baseline_columns
 from detectors.kernels import settle, still
@@ -158,9 +158,9 @@ class ValueDetector:
         at: int = kernel.values(start, wire, points, table, hot, cold, self._lengths, self._skipped, self._evidence)
         return at
 
-    def on_mark(self, mark: Mark) -> Alerts:
+    def on_mark(self, mark: Mark) -> Recalled | None:
         """Nothing here waits for time."""
-        return Alerts.none()
+        return None
 
     def snapshot(self, buckets: Buckets) -> State:
         """All state of these buckets."""

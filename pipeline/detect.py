@@ -8,13 +8,16 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from detectors.base import Alerts, Detector, Mark
+from detectors.base import TICK_NS, Alerts, Detector, Mark
 from detectors.columns import Columns
 from detectors.registry import load
 from detectors.wide import Reading
 from pipeline.findings import Findings
 from pipeline.marks import Marks, Seconds
 from schemas.codes import MarkKind
+
+NO_TICK = -1
+"""Before any TIME mark."""
 
 
 class Sink(Protocol):
@@ -32,9 +35,12 @@ class Sink(Protocol):
 class Loop:
     """Runs detectors over a stream of records and merges what they find.
 
-    Whatever the batching, detectors that want time see the same TIME marks at the same places of the stream: the loop
-    cuts batches there.  Where the source carries marks of its own (`marks_time=False`), the loop adds none.  Detectors
-    see points as `reading` gives them; sinks, as they are.
+    Whatever the batching, detectors that want time hear of the same TIME marks at the same places of the stream: the
+    loop cuts batches there.  Where the source carries marks of its own (`marks_time=False`), the loop adds none.
+    Detectors see points as `reading` gives them; sinks, as they are.
+
+    Attributes:
+        tick: the stretch of TICK_NS in which detectors heard of time last; NO_TICK before.
     """
 
     def __init__(
@@ -48,10 +54,10 @@ class Loop:
         self.detectors = tuple(detectors)
         self.findings = findings
         self.reading = reading or Reading()
-        self._wants_time = any(d.wants_time for d in self.detectors)
-        self._seconds = Seconds() if marks_time and self._wants_time else None
+        self.tick = NO_TICK
+        self._timed = [d for d in self.detectors if d.wants_time]
+        self._seconds = Seconds() if marks_time and self._timed else None
         self._reached = 0
-        self._last: Columns | None = None
 
     def on_batch(self, batch: Columns) -> None:
         """Judge a batch of records, in the order of the stream."""
@@ -63,7 +69,7 @@ class Loop:
         batch = self.reading.of(batch) if len(batch) else batch
         start = 0
         for at, mark in marks:
-            if mark.kind is MarkKind.TIME and not self._wants_time:
+            if mark.kind is MarkKind.TIME and not self._is_due(mark):
                 continue
             if at > start:
                 self._judge(batch.slice(start, at))
@@ -71,27 +77,29 @@ class Loop:
             start = at
         if start < len(batch):
             self._judge(batch.slice(start, len(batch)) if start else batch)
-        if marks and not self._wants_time:
+        if marks:
             self.findings.advance(marks[-1][1].ts_ns)
 
     def on_mark(self, mark: Mark) -> None:
-        """Hand on a mark; what detectors find then concerns records of the batch before it.
-
-        Raises:
-            ValueError: a detector found something though no records came before.
-        """
-        alerts = Alerts.join([detector.on_mark(mark) for detector in self.detectors])
-        if len(alerts):
-            if self._last is None:
-                raise ValueError(f"evidence at a {mark.kind.name} mark without records before it")
-            self.findings.add(self._last, alerts)
+        """Hand on a mark, and merge what it brings to light; TIME to those detectors that want it."""
+        for detector in self._timed if mark.kind is MarkKind.TIME else self.detectors:
+            found = detector.on_mark(mark)
+            if found is not None:
+                self.findings.add(found.records, found.alerts)
         if mark.kind is MarkKind.TIME:
             self.findings.advance(mark.ts_ns)
+
+    def _is_due(self, mark: Mark) -> bool:
+        """Whether detectors are to hear of this TIME mark: time never goes back for them."""
+        tick = mark.ts_ns // TICK_NS
+        if not self._timed or tick <= self.tick:
+            return False
+        self.tick = tick
+        return True
 
     def finish(self) -> None:
         """The end of bounded input: an END mark, and every finding is closed."""
         self.on_mark(Mark(MarkKind.END, self._reached))
-        self._last = None
         self.findings.finish()
 
     def take(self) -> pa.Table:
@@ -103,8 +111,6 @@ class Loop:
         self.findings.add(batch, alerts)
         self._reached = int(batch.ts.max())
         self.findings.advance(self._reached)
-        if self._wants_time:
-            self._last = batch
 
 
 def build(

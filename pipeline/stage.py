@@ -87,6 +87,7 @@ class RecordStage:
             loop = self._loop = self._setup.by_device(self._start_ns, self._names, marks_time=False)
             for detector in loop.detectors:
                 detector.restore(parts.get(f"detector.{detector.name}", {}))
+            loop.tick = int(own["tick"][0])
             loop.findings.restore(parts["findings"])
 
     def take(self, messages: Sequence[Message]) -> None:
@@ -137,6 +138,7 @@ class RecordStage:
                 "totals": self._totals.copy(),
                 "start_ns": np.array([self._start_ns], np.int64),
                 "open": np.array(sorted(self._open), np.int64),
+                "tick": np.array([detect.NO_TICK if self._loop is None else self._loop.tick], np.int64),
             },
             "tracker": self._tracker.snapshot(),
             "panes": self._collector.snapshot(self._buckets),

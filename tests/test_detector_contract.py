@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from detectors.base import Alerts, Detector, Mark, State
+from detectors.base import TICK_NS, Alerts, Detector, Mark, State
 from detectors.columns import Columns, Points, records
 from detectors.lifecycle import Learning
 from detectors.registry import ACROSS, REGISTERED, load
@@ -25,6 +25,7 @@ from schemas.record import POINT_COLUMNS, RECORD_COLUMNS
 NAMES = sorted(REGISTERED)
 ALL = np.arange(BUCKETS)
 Found = list[tuple[Any, ...]]
+Ticks = Sequence[tuple[int, int]]
 
 
 def module(name: str) -> Any:
@@ -78,14 +79,40 @@ def about(batch: Columns, alerts: Alerts) -> Found:
     ]
 
 
-def feed(detector: Detector, stream: Columns, cuts: Sequence[int] = ()) -> Found:
-    """The alerts of `stream` cut at `cuts`."""
-    edges = [0, *sorted(cuts), len(stream)]
+def feed(detector: Detector, stream: Columns, cuts: Sequence[int] = (), ticks: Ticks | None = None) -> Found:
+    """The alerts of `stream` cut at `cuts`; it hears of time where it wants to, by default at `ticks_of(stream)`."""
+    places: dict[int, list[int]] = {}
+    for seq, ts in (ticks_of(stream) if ticks is None else ticks) if detector.wants_time else ():
+        places.setdefault(int(np.searchsorted(stream.seq, np.uint64(seq))), []).append(ts)
     found: Found = []
-    for start, stop in pairwise(edges):
+    edges = sorted({0, *cuts, *places, len(stream)})
+    for start, stop in pairwise([*edges, len(stream)]):
+        for ts in places.get(start, ()):
+            late = detector.on_mark(Mark(MarkKind.TIME, ts))
+            found += about(*late) if late is not None else []
         batch = stream.slice(start, stop)
         found += about(batch, detector.on_batch(batch))
     return found
+
+
+def ticks_of(stream: Columns) -> Ticks:
+    """(number of the record before which it stands, ns) of each further ten seconds in a stream."""
+    tick = np.maximum.accumulate(stream.ts // TICK_NS)
+    places = np.flatnonzero(np.diff(tick, prepend=tick[:1])).tolist()
+    return [(int(stream.seq[at]), int(tick[at]) * TICK_NS) for at in places]
+
+
+def part(stream: Columns, start: int, stop: int) -> tuple[Columns, Ticks]:
+    """Records of a stream, and the ticks that stand before them in it."""
+    piece = stream.slice(start, stop)
+    own = set(piece.seq.tolist())
+    return piece, [(seq, ts) for seq, ts in ticks_of(stream) if seq in own]
+
+
+def on(detector: Detector, stream: Columns, start: int, stop: int) -> Found:
+    """The alerts of a part of a stream."""
+    piece, ticks = part(stream, start, stop)
+    return feed(detector, piece, ticks=ticks)
 
 
 def start_of(stream: Columns) -> int:
@@ -119,6 +146,10 @@ def test_finding_types_are_its_own_and_their_texts_can_be_filled(name: str) -> N
         assert all(a.technique.startswith("T0") and a.tactic.startswith("TA01") for a in finding.attacks)
 
 
+def test_the_second_stage_has_no_time_but_that_of_its_panes() -> None:
+    assert not any(build(each).wants_time for each in ACROSS)
+
+
 def test_finding_codes_are_unique_over_all_detectors() -> None:
     codes = [f.code for each in NAMES for f in build(each).findings]
     assert len(codes) == len(set(codes))
@@ -144,8 +175,8 @@ def test_any_split_by_bucket_gives_the_same_alerts(name: str, stream: Columns, w
     expected = feed(build(name, start_ns=start), stream)
     found: Found = []
     for worker in range(workers):
-        part = stream.take(np.flatnonzero(stream.bucket % workers == worker))
-        found += feed(build(name, start_ns=start), part, range(0, len(part), 13))
+        own = stream.take(np.flatnonzero(stream.bucket % workers == worker))
+        found += feed(build(name, start_ns=start), own, range(0, len(own), 13), ticks_of(stream))
     assert sorted(found, key=repr) == sorted(expected, key=repr)
 
 
@@ -155,7 +186,7 @@ def test_restored_anywhere_it_has_the_same_future(name: str, stream: Columns) ->
     running = build(name, start_ns=start)
     found: Found = []
     for at in range(0, len(stream), 41):
-        found += feed(running, stream.slice(at, min(at + 41, len(stream))))
+        found += on(running, stream, at, min(at + 41, len(stream)))
         state = running.snapshot(ALL)
         running = build(name, start_ns=start)
         running.restore(state)
@@ -169,11 +200,11 @@ def test_buckets_move_between_workers_one_by_one(name: str, stream: Columns) -> 
     reference = build(name, start_ns=start)
     expected = feed(reference, stream)
     first = build(name, start_ns=start)
-    found = feed(first, stream.slice(0, half))
+    found = on(first, stream, 0, half)
     second = build(name, start_ns=start)
     for bucket in np.unique(stream.bucket)[::-1]:
         second.restore(first.snapshot(np.array([bucket])))
-    found += feed(second, stream.slice(half, len(stream)))
+    found += on(second, stream, half, len(stream))
     assert found == expected
     assert_same_state(second.snapshot(ALL), reference.snapshot(ALL))
 
@@ -196,7 +227,7 @@ def test_nothing_comes_of_nothing(name: str) -> None:
     detector = build(name)
     assert len(detector.on_batch(records([]))) == 0
     for kind in MarkKind:
-        assert len(detector.on_mark(Mark(kind, 1_700_000_000_000_000_000))) == 0
+        assert detector.on_mark(Mark(kind, 1_700_000_000_000_000_000)) is None
     assert detector.counters()["keys"] == 0
     assert all(len(column) == 0 for column in detector.learned().values())
 
@@ -225,6 +256,7 @@ def hostile(rng: np.random.Generator, n: int) -> Columns:
     columns = {c.name: anything(getattr(empty, c.name).dtype, n) for c in RECORD_COLUMNS if not c.name.endswith("_ip")}
     columns |= {c: rng.integers(0, 3, (n, 2)).astype(np.uint64) for c in ("src_ip", "dst_ip")}
     columns["ts"] = rng.integers(0, 2_000_000_000, n) * 1_000_000_000
+    columns["seq"] = np.arange(n, dtype=np.uint64)
     points = {c.name: anything(getattr(empty.points, c.name).dtype, int(counts.sum())) for c in POINT_COLUMNS}
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     return Columns(**columns, offsets=offsets, points=Points(**points))
@@ -286,13 +318,13 @@ def test_an_adopted_baseline_survives_restore_and_gives_way_to_state(name: str, 
     expected = feed(reference, rest)
     running = build(name)
     running.adopt(teacher.learned())
-    found = feed(running, rest.slice(0, 30))
+    found = on(running, rest, 0, 30)
     for adopts in (False, True):
         again = build(name)
         if adopts:
             again.adopt(teacher.learned())
         again.restore(running.snapshot(ALL))
-        assert found + feed(again, rest.slice(30, len(rest))) == expected
+        assert found + on(again, rest, 30, len(rest)) == expected
 
 
 def test_counters_speak_of_its_state(name: str, stream: Columns) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from detectors.base import Alerts, Attack, FindingType, Mark
+from detectors.base import Alerts, Attack, FindingType, Mark, Recalled
 from detectors.columns import Columns, records
 from schemas.codes import Op, Protocol, Space
 
@@ -71,9 +71,9 @@ class Scripted:
             outcome=np.maximum(batch.rtt_us[row], 0),
         )
 
-    def on_mark(self, mark: Mark) -> Alerts:
+    def on_mark(self, mark: Mark) -> Recalled | None:
         self.marks.append(mark)
-        return Alerts.none()
+        return None
 
     def snapshot(self, buckets: Any) -> dict[str, Any]:
         return {}

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from detectors.base import Mark
+from detectors.base import Alerts, Mark, Recalled
 from detectors.columns import from_batch, records
 from detectors.lifecycle import Learning
 from detectors.registry import DETECTORS
@@ -18,7 +18,7 @@ from pipeline.detect import Loop, build, run
 from pipeline.findings import Findings, FindingSettings, fold, types_of
 from schemas.alert import ALERT
 from schemas.codes import Activity, MarkKind
-from tests.pipeline.scripted import SECOND, T0, TYPES, Scripted, batches, plain, row, stream
+from tests.pipeline.scripted import SECOND, T0, TYPES, WRITE, Scripted, batches, plain, row, stream
 
 
 def rows_of(rows: Sequence[Mapping[str, Any]], sizes: Sequence[int], limit: int = 1024) -> pa.Table:
@@ -114,22 +114,43 @@ def marks(rows: Sequence[Mapping[str, Any]], sizes: Sequence[int]) -> tuple[list
     return detector.marks, places
 
 
-def test_time_marks_stand_where_a_second_ends() -> None:
-    rows = [row(s) for s in (0.2, 0.9, 1.0, 1.4, 0.99, 5.5, 5.6)]
+def test_detectors_hear_of_time_once_for_each_further_ten_seconds() -> None:
+    rows = [row(s) for s in (0.2, 0.9, 1.0, 9.4, 9.99, 35.5, 38.6, 40.0)]
     found, places = marks(rows, (7,))
     assert [(m.kind, (m.ts_ns - T0) / SECOND) for m in found] == [
         (MarkKind.TIME, 1),
-        (MarkKind.TIME, 5),
-        (MarkKind.END, 5.6),
+        (MarkKind.TIME, 35),
+        (MarkKind.TIME, 40),
+        (MarkKind.END, 40),
     ]
-    assert places == [2, 5, 7]
+    assert places == [2, 5, 7, 8]
 
 
-def test_time_that_runs_back_starts_anew() -> None:
-    rows = [row(s) for s in (100.5, 101.5, 3.5, 4.5)]
+def test_time_does_not_run_back_for_detectors() -> None:
+    rows = [row(s) for s in (100.5, 111.5, 3.5, 24.5, 115.0, 120.0)]
     found, places = marks(rows, (4,))
-    assert [(m.ts_ns - T0) / SECOND for m in found[:-1]] == [101, 4]
-    assert places[:-1] == [1, 3]
+    assert [(m.ts_ns - T0) / SECOND for m in found[:-1]] == [111, 120]
+    assert places[:-1] == [1, 5]
+
+
+def test_what_a_mark_brings_to_light_is_a_finding_with_the_record_it_points_to() -> None:
+    class Late(Timed):
+        """Finds at the second mark what it saw before the first."""
+
+        def on_batch(self, batch: Any) -> Any:
+            return Alerts.none()
+
+        def on_mark(self, mark: Mark) -> Recalled | None:
+            super().on_mark(mark)
+            if len(self.marks) != 2:
+                return None
+            of = records([row(0.5, seq=41, device=9)])
+            return Recalled(of, Alerts.of(np.zeros(1, np.int64), WRITE.code, np.ones(1, np.uint64)))
+
+    loop = Loop([Late()], Findings(TYPES))
+    run(batches([row(s, device=3) for s in range(40)], (16,)), loop)
+    (found,) = fold(loop.take()).to_pylist()
+    assert (found["device"], found["evidences"][0]["seq"], found["count"]) == (9, 41, 1)
 
 
 @pytest.mark.parametrize("sizes", [(1,), (3, 40)])
