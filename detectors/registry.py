@@ -12,6 +12,7 @@ DETECTORS: dict[str, str] = {
     "peer": "detectors.peer:PeerDetector",
     "function": "detectors.function:FunctionDetector",
     "value": "detectors.value:ValueDetector",
+    "command": "detectors.command:CommandDetector",
 }
 
 """Detectors of the first stage: each judges the records of a device by themselves."""
