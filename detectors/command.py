@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors import evidence
+from detectors import command_baseline, evidence
 from detectors.base import Alerts, Attack, Buckets, FindingType, Mark, Recalled, State
 from detectors.columns import Columns, records
-from detectors.existence import addresses, baseline_columns, rules_of
+from detectors.existence import rules_of
 from detectors.kernels import command as kernel
 from detectors.kernels import readback
-from detectors.kernels import slots as k
 from detectors.lifecycle import SECOND_NS, Learning
 from detectors.slots import Slots
 from schemas.codes import Direction, Kind, MarkKind, Match, Op, PointType, Protocol, RecordFlag, Space, Transport
@@ -28,10 +27,6 @@ _BLOCK = Attack("TA0107", "T0803", "Block Command Message")
 
 VALUED = (Op.WRITE, Op.READ_WRITE, Op.CONTROL, Op.SELECT, Op.FORCE)
 """Operations that give points a value."""
-
-_WAYS = {"staged": kernel.STAGED, "direct": kernel.DIRECT}
-_BEHAVIOUR = ("echoes", "strays", "moves", "drifts", "delay")
-_TARGET_PARAMETERS = ("written", "staged", "direct")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,157 +180,12 @@ class CommandDetector:
 
     def learned(self) -> Mapping[str, NDArray[Any]]:
         """Writers with their busiest minute and their ways to operate, their targets, and how written tags behave."""
-        parts = [self._writers(), self._targets(), self._behaviour()]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-    def _writers(self) -> dict[str, NDArray[Any]]:
-        keys, rows = self._known(kernel.WRITER)
-        names = ["writer", *_WAYS]
-        values = np.column_stack([rows["most"], *((rows["ways"] & way) != 0 for way in _WAYS.values())])
-        one = _key_columns(keys, rows)
-        columns = {name: np.repeat(column, len(names), axis=0) for name, column in one.items()}
-        columns["value"] = values.astype(np.float64).reshape(-1)
-        columns["parameter"] = np.tile(np.array(names, "U24"), len(keys))
-        return columns
-
-    def _targets(self) -> dict[str, NDArray[Any]]:
-        keys, rows = self._known(kernel.TARGET)
-        bits = np.arange(8)
-        at, bit = np.nonzero(rows["written"][:, None] >> bits & 1)
-        keys, rows = keys[at], rows[at]
-        columns = _key_columns(keys, rows) | {
-            "space": (keys[:, 3] >> np.uint64(48)).astype(np.uint16),
-            "addr": rows["page"] << np.uint64(3) | bit.astype(np.uint64),
-            "addr_sub": rows["sub"],
-            "name_id": rows["name"],
-        }
-        ways = np.column_stack([rows[name] >> bit.astype(np.uint8) & 1 for name in _TARGET_PARAMETERS])
-        columns["value"] = (ways[:, 1] * kernel.STAGED + ways[:, 2] * kernel.DIRECT).astype(np.float64)
-        columns["parameter"] = np.full(len(keys), "target", "U24")
-        return columns
-
-    def _behaviour(self) -> dict[str, NDArray[Any]]:
-        rows = self._tags.rows("tag")
-        at = np.flatnonzero((rows["flags"] & readback.IS_TAG) != 0)
-        at = at[(rows["echoes"][at] > 0) | (rows["strays"][at] > 0)]
-        keys, rows = self._tags.keys[at // readback.PAGE], rows[at]
-        one = baseline_columns(
-            device=keys[:, 0],
-            unit=(keys[:, 1] & np.uint64(0xFFFFFFFF)).astype(np.uint32),
-            space=(keys[:, 1] >> np.uint64(32) & np.uint64(0xFFFF)).astype(np.uint16),
-            addr=keys[:, 4] << np.uint64(3) | (at % readback.PAGE).astype(np.uint64),
-            addr_sub=keys[:, 2].astype(np.uint32),
-            name_id=keys[:, 3],
-            n=rows["echoes"].astype(np.uint64) + rows["strays"],
-            first=np.minimum(rows["asked"], rows["seen"]),
-            last=np.maximum(rows["asked"], rows["seen"]),
-        )
-        columns = {name: np.repeat(column, len(_BEHAVIOUR), axis=0) for name, column in one.items()}
-        columns["value"] = np.column_stack([rows[name] for name in _BEHAVIOUR]).astype(np.float64).reshape(-1)
-        columns["parameter"] = np.tile(np.array([f"read back.{name}" for name in _BEHAVIOUR], "U24"), len(at))
-        return columns
-
-    def _known(self, subject: np.uint64) -> tuple[NDArray[np.uint64], NDArray[Any]]:
-        keys, rows = self._keys.keys, self._keys.rows("command")
-        own = (keys[:, 3] >> np.uint64(40) & np.uint64(0xFF)) == subject
-        keep = own & ((keys[:, k.STATUS] & k.KNOWN) != 0)
-        return keys[keep], rows[keep]
+        return command_baseline.learned(self._keys, self._tags)
 
     def adopt(self, baseline: Mapping[str, NDArray[Any]]) -> None:
         """Its writers and targets are known, and its tags behave as they did; strangers are told at once."""
-        self._keys.adopt_everywhere()
-        names = np.asarray(baseline["parameter"]).astype("U24")
-        for chosen, take in (
-            (np.isin(names, ["writer", *_WAYS]), self._adopt_writers),
-            (names == "target", self._adopt_targets),
-            (np.char.startswith(names, "read back."), self._adopt_behaviour),
-        ):
-            take({name: np.asarray(column)[chosen] for name, column in baseline.items()}, names[chosen])
+        command_baseline.adopt(self._keys, self._tags, baseline)
         self._mark()
-
-    def _adopt_writers(self, rows: Mapping[str, NDArray[Any]], names: NDArray[Any]) -> None:
-        words = _key_words(rows, kernel.WRITER)
-        held = self._keys.held
-        places = self._enter(words, rows)
-        value = np.asarray(rows["value"], np.float64)
-        most = names == "writer"
-        held["command"]["most"][places[most]] = value[most].astype(np.int32)
-        for name, way in _WAYS.items():
-            np.bitwise_or.at(held["command"]["ways"], places[(names == name) & (value != 0)], np.uint8(way))
-
-    def _adopt_targets(self, rows: Mapping[str, NDArray[Any]], names: NDArray[Any]) -> None:
-        words = _key_words(rows, kernel.TARGET)
-        words[:, 3] |= np.asarray(rows["space"]).astype(np.uint64) << np.uint64(48)
-        addr = np.asarray(rows["addr"], np.uint64)
-        page, sub, name = addr >> np.uint64(3), np.asarray(rows["addr_sub"]), np.asarray(rows["name_id"], np.uint64)
-        for i in range(len(words)):
-            words[i, 4] = kernel.target_hash(page[i], sub[i], name[i])
-        places = self._enter(words, rows)
-        held = self._keys.held["command"]
-        held["page"][places], held["sub"][places], held["name"][places] = page, sub, name
-        ways = np.asarray(rows["value"], np.float64).astype(np.int64)
-        bit = (1 << (addr & np.uint64(7)).astype(np.int64)).astype(np.uint8)
-        for field, chosen in (
-            ("written", ways >= 0),
-            ("staged", (ways & kernel.STAGED) != 0),
-            ("direct", (ways & kernel.DIRECT) != 0),
-        ):
-            np.bitwise_or.at(held[field], places[chosen], bit[chosen])
-
-    def _adopt_behaviour(self, rows: Mapping[str, NDArray[Any]], names: NDArray[Any]) -> None:
-        words = np.zeros((len(names), k.WORDS), np.uint64)
-        addr = np.asarray(rows["addr"], np.uint64)
-        words[:, 0] = rows["device"]
-        words[:, 1] = np.asarray(rows["unit"]).astype(np.uint64)
-        words[:, 1] |= np.asarray(rows["space"]).astype(np.uint64) << np.uint64(32)
-        words[:, 2], words[:, 3], words[:, 4] = rows["addr_sub"], rows["name_id"], addr >> np.uint64(3)
-        before = len(self._tags)
-        pages = self._tags.add(words, k.KNOWN)
-        for page in range(before, len(self._tags)):
-            readback.clear_page(self._tags.held["tag"], page)
-        tags = pages * readback.PAGE + (addr & np.uint64(7)).astype(np.int64)
-        held = self._tags.held["tag"]
-        held["flags"][tags] = readback.IS_TAG
-        value = np.asarray(rows["value"], np.float64)
-        for name in _BEHAVIOUR:
-            chosen = names == f"read back.{name}"
-            held[name][tags[chosen]] = value[chosen].astype(held[name].dtype)
-        held["seen"][tags] = rows["last"].astype(np.int64)
-        held["asked"][tags] = rows["first"].astype(np.int64)
-
-    def _enter(self, words: NDArray[np.uint64], rows: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
-        """The slots of a baseline's keys, cleared where they are new."""
-        before = len(self._keys)
-        places = self._keys.add(words, k.KNOWN)
-        held = self._keys.held["command"]
-        fresh = held[before : len(self._keys)]
-        fresh[:] = np.zeros(1, kernel.COMMAND)
-        fresh["since"] = fresh["minute"] = k.UNSET
-        for name in ("first", "last", "n"):
-            held[name][places] = np.asarray(rows[name]).astype(np.int64)
-        return places
-
-
-def _key_columns(keys: NDArray[np.uint64], rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """BASELINE columns that say whose key it is."""
-    return baseline_columns(
-        device=keys[:, 0],
-        peer=keys[:, 1:3],
-        unit=(keys[:, 3] & np.uint64(0xFFFFFFFF)).astype(np.uint32),
-        code=keys[:, 3] >> np.uint64(32) & np.uint64(0xFF),
-        n=rows["n"].astype(np.uint64),
-        first=rows["first"],
-        last=rows["last"],
-    )
-
-
-def _key_words(rows: Mapping[str, NDArray[Any]], subject: np.uint64) -> NDArray[np.uint64]:
-    words = np.zeros((len(rows["device"]), k.WORDS), np.uint64)
-    words[:, 0] = rows["device"]
-    words[:, 1:3] = addresses(rows["peer"])
-    words[:, 3] = np.asarray(rows["unit"]).astype(np.uint64) | subject << np.uint64(40)
-    words[:, 3] |= np.asarray(rows["code"], np.uint64) << np.uint64(32)
-    return words
 
 
 def example(rng: np.random.Generator) -> list[Columns]:

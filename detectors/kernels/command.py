@@ -19,6 +19,7 @@ from detectors.kernels.mix import mix
 from detectors.kernels.readback import take_hole, take_read, take_refusal, take_written
 from detectors.kernels.seen import TYPE_PAIR, about_pair, is_due, is_known, is_live, tick, touch
 from detectors.kernels.slots import KNOWN, N_BUCKETS, UNSET, find, hash_words, insert, is_key
+from detectors.kernels.wide import PART
 from schemas.codes import Anomaly, Direction, Kind, Match, Op, Quality, RecordFlag, Severity
 
 TYPE_WRITER = 601
@@ -43,6 +44,7 @@ COMMAND = np.dtype(
         ("minute", np.int64),
         ("most", np.int32),
         ("count", np.int32),
+        ("targets", np.int64),
         ("page", np.uint64),
         ("name", np.uint64),
         ("sub", np.uint32),
@@ -53,9 +55,13 @@ COMMAND = np.dtype(
     ]
 )
 """Held for a key: ns of first and last sight, start of its evidence window, sightings.  Of a writer: the latest minute
-of record time in which it wrote, requests in it, most requests that one minute had, and STAGED or DIRECT.  Of a target:
+of record time in which it wrote, requests in it, most requests that one minute had, points that it wrote while it
+learned, and STAGED or DIRECT.  Of a target:
 its eight addresses as addr >> 3, name and second part of the address; one bit for each that was written, operated
 after a selection, operated without."""
+
+OFTEN = 5
+"""A writer's new target says something once it wrote OFTEN times as many requests as points: those are its points."""
 
 RISE = 6.0
 FEW = 5.0
@@ -75,7 +81,7 @@ _WRITTEN = int(Direction.WRITTEN)
 _READ = int(Direction.READ)
 _REPORT = int(Direction.REPORT)
 _SELECTED = np.uint32(int(RecordFlag.SELECTED))
-_UNUSABLE = np.uint16(int(Quality.ADDRESS_UNKNOWN | Quality.INVALID))
+_UNUSABLE = np.uint16(int(Quality.ADDRESS_UNKNOWN | Quality.INVALID) | PART)
 _HOLE = np.uint64(int(Anomaly.GAP_BEFORE | Anomaly.RESYNCHRONISED))
 _LOW = int(Severity.LOW)
 _HIGH = int(Severity.HIGH)
@@ -133,6 +139,7 @@ def _add(table: Any, rows: Any, rules: Any, live: Any, ts: Any, w0: Any, w1: Any
         rows["n"][slot] = 0
         rows["most"][slot] = 0
         rows["count"][slot] = 0
+        rows["targets"][slot] = 0
         rows["sub"][slot] = 0
         rows["written"][slot] = 0
         rows["staged"][slot] = 0
@@ -229,7 +236,9 @@ def _write(
                 continue
         touch(rows, slot, ts)
         if not live:
-            rows["written"][slot] |= bit
+            if (rows["written"][slot] & bit) == 0:
+                rows["written"][slot] |= bit
+                rows["targets"][writer] += 1
             if operates and staged:
                 rows["staged"][slot] |= bit
                 rows["ways"][writer] |= STAGED
@@ -239,7 +248,7 @@ def _write(
             continue
         ways = rows["ways"][writer]
         if (rows["written"][slot] & bit) == 0:
-            if is_due(rows, slot, ts, rules):
+            if rows["n"][writer] >= OFTEN * rows["targets"][writer] and is_due(rows, slot, ts, rules):
                 key = about_pair(TYPE_TARGET, hi, lo, device)
                 emit(out, i, j, TYPE_TARGET, _LOW, key, pair, np.nan, np.nan, points.value[j])
         elif (rows["direct"][slot] & bit) != 0:

@@ -15,6 +15,7 @@ from detectors.jit import i64, kernel
 from detectors.kernels.evidence import emit
 from detectors.kernels.mix import mix
 from detectors.kernels.slots import KNOWN, UNSET, find, hash_words, insert, is_key
+from detectors.kernels.wide import PART
 from schemas.codes import Direction, Quality, Severity
 
 TYPE_NOT_TAKEN = 604
@@ -72,7 +73,7 @@ _REARM = 3600 * _SECOND
 _FULL = 65_535
 _READ = int(Direction.READ)
 _REPORT = int(Direction.REPORT)
-_UNUSABLE = np.uint16(int(Quality.ADDRESS_UNKNOWN | Quality.INVALID))
+_UNUSABLE = np.uint16(int(Quality.ADDRESS_UNKNOWN | Quality.INVALID) | PART)
 _MEDIUM = int(Severity.MEDIUM)
 _HIGH = int(Severity.HIGH)
 _HOLES = np.uint64(1) << np.uint64(63)

@@ -106,6 +106,14 @@ def test_a_point_that_its_writer_never_wrote_is_told_quietly() -> None:
     assert told(rows) == [("command.new_target", Severity.LOW)]
 
 
+def test_one_whose_points_keep_growing_may_write_another() -> None:
+    rows = [writes(20.0 * n, 10 + n % 5, 1.0) for n in range(14)]
+    assert told([*rows, writes(301, 11, 5.0), writes(302, 50, 5.0)]) == []
+    assert told([writes(280, 10, 1.0), *rows, *(writes(301 + n, 10, 1.0) for n in range(9)), writes(312, 50, 5.0)]) == [
+        ("command.new_target", Severity.LOW)
+    ]
+
+
 def test_a_select_learns_its_target_but_is_no_written_value() -> None:
     rows = [*obeyed(), operates(290, 3, op=Op.SELECT), operates(301, 3, op=Op.SELECT)]
     one = CommandDetector(Params(), Learning(start_ns=START))

@@ -69,6 +69,7 @@ EXPECTED: dict[str, Sequence[Told]] = {
         Told(STRANGER, HIGH, "PLC-1", attacker=True),
         Told(WRITTEN, HIGH, "PLC-1", "LSP-101", "5.9 m", attacker=True),
         Told(("function.unseen",), HIGH, "PLC-1", attacker=True),
+        Told(("command.new_writer",), HIGH, "PLC-1", attacker=True),
     ],
     "unusual_function": [
         Told(("function.dangerous",), CRITICAL, "PLC-2", text="accepted", attacker=True),
@@ -101,6 +102,7 @@ EXPECTED: dict[str, Sequence[Told]] = {
     ],
     "iec104_reset_process": [Told(("function.dangerous",), HIGH, "RTU-7", text="restart", attacker=True)],
     "iec104_false_values": [Told(("value.range",), HIGH, "RTU-7", "TT-701", "degC")],
+    "iec104_direct_command": [Told(("command.unselected",), HIGH, "RTU-7", "Q1 capacitor bank command", attacker=True)],
     "iec104_setpoint_jump": [Told(WRITTEN, HIGH, "RTU-7", "ESP-701", "11.4 kV", attacker=True)],
     "s7_stranger_write": [
         Told(STRANGER, HIGH, "PLC-6", attacker=True),
@@ -136,8 +138,6 @@ EXPECTED: dict[str, Sequence[Told]] = {
     "cip_setpoint_jump": [Told(WRITTEN, HIGH, "PLC-9", text="Press.BeltSpeedSP", attacker=True)],
     "cip_reset": [Told(("function.dangerous",), HIGH, "PLC-9", text="reset", attacker=True)],
 }
-UNTOLD = ("iec104_direct_command",)
-"""Attacks that no detector finds yet: function and values are those of every day, only the step before is missing."""
 SPEAKS_FROM = ("forged_response", "replay")
 """Attacks in which the attacker's network card speaks in a device's name."""
 
@@ -166,11 +166,11 @@ def test_every_attack_is_told_for_what_it_is_and_nothing_else_is(seed: int, base
     made = synth.simulate(tmp_path, minutes=30, seed=seed, attacks=["all"])
     attacks = pl.read_parquet(made.attacks).to_dicts()
     rows = judged(made, baseline, tmp_path / "out")
-    assert {a["name"] for a in attacks} == {*EXPECTED, *UNTOLD}
+    assert {a["name"] for a in attacks} == set(EXPECTED)
     missing = [
         (attack["name"], told)
         for attack in attacks
-        for told in EXPECTED.get(attack["name"], ())
+        for told in EXPECTED[attack["name"]]
         if not any(told.fits(row, attack) for row in during(rows, attack))
     ]
     assert missing == []
@@ -178,10 +178,6 @@ def test_every_attack_is_told_for_what_it_is_and_nothing_else_is(seed: int, base
         if attack["name"] in SPEAKS_FROM:
             (line,) = (r for r in during(rows, attack) if r["analytic_uid"] == "peer.device_mac")
             assert line["observed"] == attack["attacker_mac"]
-    for attack in attacks:
-        if attack["name"] in UNTOLD:
-            about = [r for r in during(rows, attack) if r["client_ip"] == attack["attacker_ip"]]
-            assert [r["finding_info_desc"] for r in about if r["server_ip"] == attack["device_ip"]] == []
     inside = {id(row) for attack in attacks for row in during(rows, attack)}
     assert [r["finding_info_desc"] for r in rows if id(r) not in inside and r["severity_id"] >= MEDIUM] == []
     assert len(rows) <= MOST_FINDINGS

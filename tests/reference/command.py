@@ -23,6 +23,8 @@ class Held:
     minute: int | None = None
     count: int = 0
     most: int = 0
+    n: int = 0
+    targets: int = 0
     ways: set[str] = field(default_factory=set)
 
 
@@ -88,6 +90,7 @@ class Command:
     def _write(self, i: int, row: Row, live: bool) -> None:
         about = (row["device"], row["src_ip"], row["unit"], row["protocol"])
         writer = self.writers.setdefault(about, Held(not live))
+        writer.n += 1
         if writer.known:
             self._count(i, row, writer, live)
         elif self.due(writer, row["ts"], self.window, self.rearm):
@@ -108,6 +111,7 @@ class Command:
         number = point["addr"]
         page = self.pages.setdefault((about, point["space"], number >> 3), Page(not live))
         if not live:
+            writer.targets += number not in page.written
             page.written.add(number)
             if operates:
                 (page.staged if staged else page.direct).add(number)
@@ -115,7 +119,7 @@ class Command:
             return
         alone = writer.ways == {"staged"}
         if number not in page.written:
-            if self.due(page, row["ts"], self.window, self.rearm):
+            if writer.n >= 5 * writer.targets and self.due(page, row["ts"], self.window, self.rearm):
                 self.found.append((i, "command.new_target", Severity.LOW))
         elif number in page.direct:
             return
