@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from detectors.base import Detector
 from pipeline.errors import BaselineError, OutputError
 from schemas.baseline import BASELINE, BASELINE_COLUMNS, SORT_KEY, VERSION
+from schemas.codes import LearnState
 
 _SCHEMA, _VERSION = b"fieldtap.schema", b"fieldtap.version"
 _DIGEST, _LINEAGE = b"fieldtap.digest", b"fieldtap.lineage"
@@ -120,13 +121,25 @@ def collect(detectors: Sequence[Detector]) -> pa.Table:
     Raises:
         ValueError: a detector gave columns of different lengths, or two rows of one key.
     """
-    parts = [_rows(detector.name, detector.learned()) for detector in detectors]
+    parts = [_learned(detector) for detector in detectors]
     table = _ordered(pa.concat_tables([_empty(), *parts]))
     twice = _same_key(table)
     if twice.any():
         row = table.slice(int(np.argmax(twice)), 1).select(SORT_KEY).to_pylist()[0]
         raise ValueError(f"two rows for one key of a baseline: {row}")
     return table
+
+
+NOTHING = "nothing"
+"""Parameter of the one row of a detector that learned and met nothing: who never saw a write, knows no writer."""
+
+
+def _learned(detector: Detector) -> pa.Table:
+    rows = _rows(detector.name, detector.learned())
+    if rows.num_rows:
+        return rows
+    state = np.array([LearnState.LIVE], np.uint8)
+    return _rows(detector.name, {"parameter": np.array([NOTHING]), "state": state})
 
 
 def _rows(detector: str, columns: Mapping[str, NDArray[Any]]) -> pa.Table:
@@ -157,7 +170,7 @@ def _arrow(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
 
 
 def adopt(table: pa.Table, detectors: Sequence[Detector]) -> list[str]:
-    """Let each detector start from its rows; the names of detectors that have none, and so must learn.
+    """Let each detector start from its rows; the names of detectors that never learned, and so must.
 
     Detectors get what their `learned` gives: arrays by column name, `peer` as uint64 (n, 2), times as int64 ns,
     `parameter` as text.
@@ -168,7 +181,7 @@ def adopt(table: pa.Table, detectors: Sequence[Detector]) -> list[str]:
     for detector in detectors:
         rows = table.filter(pc.equal(table.column("detector"), detector.name))
         if rows.num_rows:
-            detector.adopt(_arrays(rows))
+            detector.adopt(_arrays(rows.filter(pc.not_equal(rows.column("parameter"), NOTHING))))
         else:
             missing.append(detector.name)
     return missing

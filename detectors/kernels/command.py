@@ -81,7 +81,7 @@ _WRITTEN = int(Direction.WRITTEN)
 _READ = int(Direction.READ)
 _REPORT = int(Direction.REPORT)
 _SELECTED = np.uint32(int(RecordFlag.SELECTED))
-_UNUSABLE = np.uint16(int(Quality.ADDRESS_UNKNOWN | Quality.INVALID) | PART)
+_UNUSABLE = np.uint16(int(Quality.ADDRESS_UNKNOWN | Quality.INVALID))
 _HOLE = np.uint64(int(Anomaly.GAP_BEFORE | Anomaly.RESYNCHRONISED))
 _LOW = int(Severity.LOW)
 _HIGH = int(Severity.HIGH)
@@ -216,7 +216,7 @@ def _write(
         space, addr = points.space[j], points.addr[j]
         sub, name = points.addr_sub[j], points.name_id[j]
         page, bit = addr >> np.uint64(3), np.uint8(1 << np.int64(addr & np.uint64(7)))
-        if op != _SELECT:
+        if op != _SELECT and (points.quality[j] & PART) == 0:
             take_written(
                 tags, held, written, limit, live, device, wire.unit[i], space, sub, name, addr, points.value[j], ts
             )

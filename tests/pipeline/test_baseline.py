@@ -97,13 +97,23 @@ def test_a_detector_gets_back_what_it_learned() -> None:
 
 
 def test_an_empty_baseline_can_be_written_and_compared(tmp_path: Path) -> None:
-    empty = table_of([])
+    empty = BASELINE.empty_table()
     baseline.write(tmp_path / "b.parquet", empty)
     found = baseline.read(tmp_path / "b.parquet").table
     assert found.num_rows == 0
     assert baseline.diff(found, empty).num_rows == 0
     assert baseline.diff(found, table_of([1.0])).column("change").to_pylist() == ["added"]
     assert baseline.diff(table_of([1.0]), found).column("change").to_pylist() == ["removed"]
+
+
+def test_who_learned_and_met_nothing_knows_that_nothing_is_normal() -> None:
+    rows = table_of([])
+    assert rows.column("parameter").to_pylist() == [baseline.NOTHING]
+    pupil = Scripted()
+    assert baseline.adopt(rows, [pupil]) == []
+    assert pupil.adopted is not None
+    assert len(pupil.adopted["device"]) == 0
+    assert baseline.adopt(BASELINE.empty_table(), [Scripted()]) == ["scripted"]
 
 
 def test_a_diff_tells_what_was_added_removed_and_changed() -> None:
