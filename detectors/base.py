@@ -24,7 +24,7 @@ Buckets = NDArray[np.int64]
 
 
 TICK_NS = 10_000_000_000
-"""Detectors hear of TIME once for each further ten seconds of record time."""
+"""Detectors hear of TIME once for each further ten seconds of a shard's record time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Mark:
 
     Attributes:
         shard: capture point that placed it.
-        count: records lost, for GAP.
+        count: records lost, for GAP; seconds since the mark before, for TIME.
         text: what is ordered, as JSON, for CONTROL; why records were lost, for GAP.
     """
 
@@ -66,6 +66,7 @@ class FindingType:
         analytic_type: OCSF: 1 rule, 2 behavioural, 3 statistical, 4 learning.
         attacks: techniques that this may be.
         confidence: 0 to 100, how often such a finding is right.
+        measure: unit of `low`, `high` and `observed`; None where they are values of the tag, in its own unit.
     """
 
     code: int
@@ -76,6 +77,7 @@ class FindingType:
     analytic_type: int
     attacks: tuple[Attack, ...]
     confidence: int
+    measure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,7 @@ class CommandDetector:
             analytic_type=3,
             attacks=(_BRUTE, _COMMAND),
             confidence=80,
+            measure="",
         ),
     )
 

@@ -13,6 +13,7 @@ DETECTORS: dict[str, str] = {
     "function": "detectors.function:FunctionDetector",
     "value": "detectors.value:ValueDetector",
     "command": "detectors.command:CommandDetector",
+    "timing": "detectors.timing:TimingDetector",
 }
 
 """Detectors of the first stage: each judges the records of a device by themselves."""

@@ -71,6 +71,7 @@ class ScanDetector:
             analytic_type=2,
             attacks=(_DISCOVERY, _INFORMATION),
             confidence=85,
+            measure="",
         ),
         FindingType(
             code=kernel.TYPE_WRITES,
@@ -82,6 +83,7 @@ class ScanDetector:
             analytic_type=2,
             attacks=(_COMMAND, _BRUTE),
             confidence=90,
+            measure="",
         ),
         FindingType(
             code=kernel.TYPE_HOUR,
@@ -93,6 +95,7 @@ class ScanDetector:
             analytic_type=2,
             attacks=(_DISCOVERY, _INFORMATION),
             confidence=75,
+            measure="",
         ),
         FindingType(
             code=kernel.TYPE_DAY,
@@ -104,6 +107,7 @@ class ScanDetector:
             analytic_type=2,
             attacks=(_DISCOVERY, _INFORMATION),
             confidence=60,
+            measure="",
         ),
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from sys import modules
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from detectors.base import TICK_NS, Alerts, Detector, Mark
@@ -16,7 +17,7 @@ from pipeline.findings import Findings
 from pipeline.marks import Marks, Seconds
 from schemas.codes import MarkKind
 
-NO_TICK = -1
+NO_TICK = np.iinfo(np.int64).min
 """Before any TIME mark."""
 
 
@@ -40,7 +41,7 @@ class Loop:
     Detectors see points as `reading` gives them; sinks, as they are.
 
     Attributes:
-        tick: the stretch of TICK_NS in which detectors heard of time last; NO_TICK before.
+        ticks: by shard, the stretch of TICK_NS in which detectors heard of its time last.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Loop:
         self.detectors = tuple(detectors)
         self.findings = findings
         self.reading = reading or Reading()
-        self.tick = NO_TICK
+        self.ticks: dict[int, int] = {}
         self._timed = [d for d in self.detectors if d.wants_time]
         self._seconds = Seconds() if marks_time and self._timed else None
         self._reached = 0
@@ -92,9 +93,9 @@ class Loop:
     def _is_due(self, mark: Mark) -> bool:
         """Whether detectors are to hear of this TIME mark: time never goes back for them."""
         tick = mark.ts_ns // TICK_NS
-        if not self._timed or tick <= self.tick:
+        if not self._timed or tick <= self.ticks.get(mark.shard, NO_TICK):
             return False
-        self.tick = tick
+        self.ticks[mark.shard] = tick
         return True
 
     def finish(self) -> None:

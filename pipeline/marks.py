@@ -36,6 +36,6 @@ class Seconds:
             if self._second is None or second < self._second - 1:
                 self._second = second
             elif second > self._second:
+                found.append((at, Mark(MarkKind.TIME, second * SECOND_NS, self._shard, second - self._second)))
                 self._second = second
-                found.append((at, Mark(MarkKind.TIME, second * SECOND_NS, self._shard)))
         return tuple(found)

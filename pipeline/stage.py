@@ -87,7 +87,7 @@ class RecordStage:
             loop = self._loop = self._setup.by_device(self._start_ns, self._names, marks_time=False)
             for detector in loop.detectors:
                 detector.restore(parts.get(f"detector.{detector.name}", {}))
-            loop.tick = int(own["tick"][0])
+            loop.ticks = {int(shard): int(tick) for shard, tick in own["ticks"]}
             loop.findings.restore(parts["findings"])
 
     def take(self, messages: Sequence[Message]) -> None:
@@ -133,12 +133,13 @@ class RecordStage:
         """All state now, and what was found since the last call."""
         found, self._found = self._found, []
         panes, self._panes = self._panes, []
+        ticks = self._loop.ticks if self._loop is not None else {}
         state: dict[str, State] = {
             "stage": {
                 "totals": self._totals.copy(),
                 "start_ns": np.array([self._start_ns], np.int64),
                 "open": np.array(sorted(self._open), np.int64),
-                "tick": np.array([detect.NO_TICK if self._loop is None else self._loop.tick], np.int64),
+                "ticks": np.array(sorted(ticks.items()), np.int64).reshape(-1, 2),
             },
             "tracker": self._tracker.snapshot(),
             "panes": self._collector.snapshot(self._buckets),

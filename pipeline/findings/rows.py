@@ -113,7 +113,7 @@ class RowWriter:
         }
 
     def _words(self, kind: FindingType, window: Window, told: Activities, facts: Facts) -> dict[str, Any]:
-        values = values_of(told, facts, self._site)
+        values = values_of(kind, told, facts, self._site)
         text = line(kind, window.subject, facts, told, values)
         return {
             "finding_info_desc": text if told.alerting else text + self._maintenance(window, facts),

@@ -112,8 +112,10 @@ def _tag(
     return name, f"{place} '{name}' (word {subject.addr - known.addr + 1} of {known.width})", None
 
 
-def values_of(told: Activities, facts: Facts, site: Site) -> tuple[str, str]:
-    """What was normal and what was seen, in engineering units where the site knows them; empty for none."""
+def values_of(kind: FindingType, told: Activities, facts: Facts, site: Site) -> tuple[str, str]:
+    """What was normal and what was seen, empty for none: of a tag, in engineering units where the site knows them."""
+    if kind.measure is not None:
+        return _texts(told.low, told.high, told.observed, f" {kind.measure}" if kind.measure else "")
     low, high, seen, unit = told.low, told.high, told.observed, ""
     tag = facts.scaling
     if tag is not None and not (tag.type == "i16" and low <= 32767.0 < high):
@@ -122,6 +124,10 @@ def values_of(told: Activities, facts: Facts, site: Site) -> tuple[str, str]:
         if low > high or ((math.isnan(low) or math.isnan(high)) and tag.scale < 0):
             low, high = high, low
         unit = f" {readable.visible(tag.unit)}" if tag.unit else ""
+    return _texts(low, high, seen, unit)
+
+
+def _texts(low: float, high: float, seen: float, unit: str) -> tuple[str, str]:
     return _range_text(low, high, unit), "" if math.isnan(seen) else number_text(seen) + unit
 
 
