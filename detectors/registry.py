@@ -14,6 +14,7 @@ DETECTORS: dict[str, str] = {
     "value": "detectors.value:ValueDetector",
     "command": "detectors.command:CommandDetector",
     "timing": "detectors.timing:TimingDetector",
+    "rate": "detectors.rate:RateDetector",
 }
 
 """Detectors of the first stage: each judges the records of a device by themselves."""

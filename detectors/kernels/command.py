@@ -177,7 +177,7 @@ def target_key(unit: Any, protocol: Any, space: Any) -> Any:
 @kernel()
 def target_hash(page: Any, sub: Any, name: Any) -> Any:
     """Fifth word of a target's key; the row holds what it is made of."""
-    return mix(mix(np.uint64(page), np.uint64(sub)), np.uint64(name))
+    return mix(mix(mix(np.uint64(0), np.uint64(page)), np.uint64(sub)), np.uint64(name))
 
 
 @kernel()

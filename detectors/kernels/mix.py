@@ -33,4 +33,8 @@ def _interpreted(seed: np.uint64, word: np.uint64) -> np.uint64:
 
 
 mix = _compiled if hasattr(_compiled, "py_func") else _interpreted
-"""mix(seed, word): the hash of `seed` followed by `word`; both uint64."""
+"""mix(seed, word): the hash of `seed` followed by `word`; both uint64.
+
+A seed must be a hash, or one and the same number wherever keys are compared: seed and word are joined by XOR, so that
+the hash of two plain numbers a, b is mix(mix(0, a), b).
+"""

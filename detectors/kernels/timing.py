@@ -152,9 +152,9 @@ def _kind_of_report(wire: Any, i: Any) -> Any:
 @kernel()
 def _block(wire: Any, i: Any) -> Any:
     """What a poll asks for, as one number."""
-    call = mix(_kind_of_report(wire, i) | np.uint64(wire.subfunc[i]) << np.uint64(40), wire.addr[i])
+    call = mix(np.uint64(0), _kind_of_report(wire, i) | np.uint64(wire.subfunc[i]) << np.uint64(40))
     where = np.uint64(wire.space[i]) << np.uint64(32) | np.uint64(wire.count[i])
-    return mix(mix(call, where), mix(np.uint64(wire.addr_sub[i]), wire.name_id[i]))
+    return mix(mix(mix(mix(call, wire.addr[i]), where), np.uint64(wire.addr_sub[i])), wire.name_id[i])
 
 
 @kernel()
