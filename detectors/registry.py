@@ -15,6 +15,7 @@ DETECTORS: dict[str, str] = {
     "command": "detectors.command:CommandDetector",
     "timing": "detectors.timing:TimingDetector",
     "rate": "detectors.rate:RateDetector",
+    "plant": "detectors.plant:PlantDetector",
 }
 
 """Detectors of the first stage: each judges the records of a device by themselves."""

@@ -92,7 +92,8 @@ def test_every_kernel_is_in_the_key_of_the_compile_cache() -> None:
 def test_every_dependency_is_used() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = {re.split(r"[^\w-]", needed)[0].replace("-", "_") for needed in project["dependencies"]}
-    used = {m.split(".")[0] for p in sources() for m in imported(p)}
+    imports = {"sklearn": "scikit_learn"}
+    used = {imports.get(m.split(".")[0], m.split(".")[0]) for p in sources() for m in imported(p)}
     ours = {p.__name__ for p in PACKAGES}
     assert used - set(sys.stdlib_module_names) - ours - {"__future__", "llvmlite"} == declared
 

@@ -1,0 +1,1 @@
+"""How well fieldtap finds, on public labelled data: `python -m benchmarks.quality`."""
