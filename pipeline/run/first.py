@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from detectors.base import TICK_NS
 from detectors.columns import Columns
 
 
@@ -46,7 +47,7 @@ def _second(part: str) -> Iterator[None]:
 
 
 class _Sample:
-    """A record with a point as a run's records, in arrays as decode makes them."""
+    """Two records with a point each as a run's records, in arrays as decode makes them; a TIME mark lies between."""
 
     names: Mapping[int, str] = {}
 
@@ -59,8 +60,10 @@ class _Sample:
 
         arenas = Arenas(0, 0)
         arena = arenas.take()
-        arena.output.rec32[c.R_OFFSET * c.REC : c.R_OFFSET * c.REC + 2] = 0, 1
-        yield arenas.columns(arena, 1, 1, rare=False, sparse=False)
+        arena.output.rec64[c.R_TS * c.REC : c.R_TS * c.REC + 2] = 0, 2 * TICK_NS
+        arena.output.rec32[c.R_N_POINTS * c.REC : c.R_N_POINTS * c.REC + 2] = 1
+        arena.output.rec32[c.R_OFFSET * c.REC : c.R_OFFSET * c.REC + 3] = 0, 1, 2
+        yield arenas.columns(arena, 2, 2, rare=False, sparse=False)
 
 
 def judge() -> None:

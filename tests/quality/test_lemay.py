@@ -93,7 +93,7 @@ def test_a_reconnaissance_is_one_line_for_the_client_and_one_for_the_device_that
     attack = attack_packets(RECONNAISSANCE)
     rows = judged(FOLDER / f"{RECONNAISSANCE}.pcap", baseline, tmp_path / "out")
     told, others = split(rows, attack)
-    assert set(told) == {"peer.new_client", "peer.new_pair", "function.unseen", "role.device_asks"}
+    assert set(told) == {*STRANGER, "function.unseen", "rate.point_scan", "rate.errors", "role.device_asks"}
     # What is found across devices stands beside what is found on each: neither can be the other's parent.
     assert {row["analytic_uid"] for row in told.values() if not row["parent_uid"]} == {
         "peer.new_client",

@@ -17,7 +17,7 @@ from pipeline.run import learn, run
 from pipeline.site import Site
 from schemas.codes import Severity
 
-MOST_FINDINGS = 170
+MOST_FINDINGS = 210
 """Findings of half an hour with 34 attacks, folded."""
 MOST_LINES = 140
 """Of these, what is rolled up under no other."""
