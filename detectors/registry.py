@@ -15,6 +15,7 @@ DETECTORS: dict[str, str] = {
     "command": "detectors.command:CommandDetector",
     "timing": "detectors.timing:TimingDetector",
     "rate": "detectors.rate:RateDetector",
+    "sequence": "detectors.sequence:SequenceDetector",
     "plant": "detectors.plant:PlantDetector",
 }
 

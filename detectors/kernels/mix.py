@@ -35,6 +35,6 @@ def _interpreted(seed: np.uint64, word: np.uint64) -> np.uint64:
 mix = _compiled if hasattr(_compiled, "py_func") else _interpreted
 """mix(seed, word): the hash of `seed` followed by `word`; both uint64.
 
-A seed must be a hash, or one and the same number wherever keys are compared: seed and word are joined by XOR, so that
-the hash of two plain numbers a, b is mix(mix(0, a), b).
+Seed and word are joined by XOR, so that mix(a, b) is mix(b, a): the hash of two numbers a, b, hashes among them, is
+mix(mix(0, a), b).
 """
