@@ -157,7 +157,7 @@ def _enter(table: Slots, words: NDArray[np.uint64], rows: Mapping[str, NDArray[A
     held = table.held["command"]
     fresh = held[before : len(table)]
     fresh[:] = np.zeros(1, kernel.COMMAND)
-    fresh["since"] = fresh["minute"] = k.UNSET
+    fresh["since"] = fresh["minute"] = fresh["burst"] = k.UNSET
     for name in ("first", "last", "n"):
         held[name][places] = np.asarray(rows[name]).astype(np.int64)
     return places

@@ -191,10 +191,12 @@ class PlantDetector:
 
     def _point(self) -> None:
         """Let devices and tags that are held and the models find each other."""
+        devices = self._devices.add(plant_baseline.device_words(self._of), k.KNOWN)
+        pages = self._pages.add(plant_baseline.page_words(self._of), k.KNOWN)
+        # Only now: what is added may move the rows.
         groups, tags = self._devices.rows("group"), self._pages.rows("tag")
         groups["model"] = tags["index"] = -1
-        groups["model"][self._devices.add(plant_baseline.device_words(self._of), k.KNOWN)] = np.arange(len(self._of))
-        pages = self._pages.add(plant_baseline.page_words(self._of), k.KNOWN)
+        groups["model"][devices] = np.arange(len(self._of))
         for at, (place, index) in enumerate(zip(pages, plant_baseline.places(self._of), strict=True)):
             tag = int(place) * kernel.PAGE + index[0]
             self._models.places[at] = tag

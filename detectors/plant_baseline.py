@@ -146,6 +146,9 @@ def _model(baseline: Mapping[str, NDArray[Any]], rows: NDArray[np.intp]) -> tupl
     limits = np.array([alone(name) for name in LIMITS])
     number = int(np.asarray(baseline["device"], np.uint64)[rows[0]])
     mean, scale = of_tags("mean")[0], of_tags("scale")[0]
+    sound = 0 < parts <= kernel.FEATURES * n and (scale > 0).all() and (variance > 0).all() and (limits > 0).all()
+    if not (sound and 1 <= alone("kept") <= parts and alone("rest") > 0 and alone("grid") > 0):
+        raise ValueError(f"baseline: the model of device {number} is not whole")
     rest, kept = np.array([alone("rest")]), np.array([alone("kept")])
     return tags, number, variance, mean, scale, centre, loadings, rest, limits, kept
 

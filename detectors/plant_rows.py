@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MOST_VALUES = 20_000_000
 """Values that are kept, of all devices; further ones are passed over and counted."""
 
+MOST_TAGS = 8
+"""Tags of a device that are remembered, as a multiple of those that its model may have."""
+
 TAG = np.dtype(
     [
         ("unit", np.uint32),
@@ -50,6 +53,7 @@ class Rows:
         self._params = params
         self._grid_ns = int(params.grid_s * SECOND_NS)
         self._tags: dict[int, tuple[int, tuple[Any, ...]]] = {}
+        self._held: dict[int, int] = {}
         self._parts: list[tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.float64]]] = []
         self.values = 0
         self.refused = 0
@@ -71,10 +75,12 @@ class Rows:
         self._parts.append((keys[kept], steps[kept], points.value[chosen[kept]]))
         new, where = np.unique(keys[kept], return_index=True)
         for key, at in zip(new.tolist(), kept[where].tolist(), strict=True):
-            if key not in self._tags:
-                i, j = int(rows[at]), int(chosen[at])
+            i, j = int(rows[at]), int(chosen[at])
+            device = int(wire.device[i])
+            if key not in self._tags and self._held.get(device, 0) < MOST_TAGS * self._params.max_tags:
+                self._held[device] = self._held.get(device, 0) + 1
                 tag = (wire.unit[i], points.space[j], points.addr_sub[j], points.addr[j], points.name_id[j])
-                self._tags[key] = int(wire.device[i]), tag
+                self._tags[key] = device, tag
 
     def fitted(self) -> Iterator[Fitted]:
         """A model for each device that allows one."""
@@ -97,15 +103,17 @@ class Rows:
     def _model(
         self, device: int, chosen: list[int], steps: NDArray[np.int64], number: NDArray[np.int64], values: Any
     ) -> Fitted | None:
-        often = np.bincount(number, minlength=len(chosen)) * kernel.STALE > len(np.unique(steps))
+        span = (int(steps.max()) - int(steps.min())) * self._params.grid_s
+        if span < self._params.least_learning_s:
+            return None
+        once = np.unique(np.stack([number, steps]), axis=1)[0]
+        often = np.bincount(once, minlength=len(chosen)) * kernel.STALE > len(np.unique(steps))
         keep = np.flatnonzero(often)
         if not len(keep):
             return None
         renumber = np.cumsum(often) - 1
         mine = often[number]
         at, rows = grid(steps[mine], renumber[number[mine]], values[mine], len(keep), self._params.max_rows)
-        if not len(at) or (int(at[-1]) - int(at[0])) * self._params.grid_s < self._params.least_learning_s:
-            return None
         model = fit(at, rows, self._params.smooth, self._params.margin)
         if model is None:
             return None

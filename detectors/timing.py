@@ -26,9 +26,6 @@ _BLOCK = Attack("TA0107", "T0804", "Block Reporting Message")
 _COMMAND = Attack("TA0106", "T0855", "Unauthorized Command Message")
 _MIDDLE = Attack("TA0100", "T0830", "Adversary-in-the-Middle")
 
-JUMP_S = 30
-"""Time that passes without a record of the capture point says that it saw nothing, not that nobody spoke."""
-
 SUBJECTS = ("poll", "report")
 PARAMETERS = ("mean", "high", "least", "slowest")
 """Of a channel in a baseline, after "poll." or "report.": mean and largest gap, least mean of recent gaps, largest
@@ -97,7 +94,7 @@ class TimingDetector:
             code=kernel.TYPE_SLOWER,
             uid="timing.slower",
             title="Answers take much longer than ever",
-            text="{device} unit {unit} takes {observed} s to answer {client} (normal: {expected} s): {function}",
+            text="{device} unit {unit} takes {observed} to answer {client} (normal: {expected}): {function}",
             types=("operational",),
             analytic_type=3,
             attacks=(_MIDDLE, _DENIAL),
@@ -147,19 +144,14 @@ class TimingDetector:
         """What is silent for too long; nothing where the capture point itself was blind."""
         rows = self._channels.rows("channel")
         if mark.kind is MarkKind.GAP:
-            self._forgive(np.ones(len(rows), np.bool_))
-        elif mark.kind is MarkKind.TIME and mark.count >= JUMP_S:
-            self._forgive(rows["shard"] == mark.shard)
+            # What was not seen is no silence, and the next answer closes no gap.
+            rows["told"] = kernel.BLIND
         elif mark.kind is MarkKind.TIME:
             late = np.empty(len(rows), np.int64)
-            n = kernel.overdue(rows, len(rows), mark.shard, mark.ts_ns, late)
+            n = kernel.overdue(rows, len(rows), mark.shard, mark.ts_ns, mark.count * SECOND_NS, late)
             if n:
                 return self._tell(late[:n], mark.ts_ns)
         return None
-
-    def _forgive(self, which: NDArray[np.bool_]) -> None:
-        """What was not seen is no silence, and the next answer closes no gap."""
-        self._channels.rows("channel")["told"][which] = kernel.BLIND
 
     def _tell(self, late: NDArray[np.int64], now: int) -> Recalled:
         """Evidence of channels that are late, in an order that does not depend on how they came to be held."""
@@ -184,7 +176,7 @@ class TimingDetector:
             high=patience / SECOND_NS,
             observed=(now - rows["last"][late]) / SECOND_NS,
         )
-        return Recalled(self._recall(late), alerts)
+        return Recalled(self._recall(late, now), alerts)
 
     def _newest(self, late: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(for each late channel the number of its client and device, ns of the latest record of each such pair)."""
@@ -196,15 +188,15 @@ class TimingDetector:
         np.maximum.at(newest, of, rows["last"][near])
         return of[np.searchsorted(near, late)], newest
 
-    def _recall(self, late: NDArray[np.int64]) -> Columns:
-        """The latest record of each of these channels, as far as it is held."""
+    def _recall(self, late: NDArray[np.int64], now: int) -> Columns:
+        """The latest record of each of these channels, as far as it is held, at the time at which it is missed."""
         keys, rows = self._channels.keys[late], self._channels.rows("channel")[late]
         faces = self._faces(keys[:, 0])
         reports = (keys[:, 3] >> np.uint64(40)) == kernel.REPORTS
         return records(
             [
                 {
-                    "ts": int(row["last"]),
+                    "ts": now,
                     "shard": int(row["shard"]),
                     "boot": int(row["boot"]),
                     "seq": int(row["seq"]),
@@ -293,7 +285,7 @@ class TimingDetector:
         places = self._channels.add(words, k.KNOWN)
         rows = self._channels.rows("channel")
         rows[before:] = np.zeros(1, kernel.CHANNEL)
-        for name in ("last", "asked", "since"):
+        for name in ("last", "asked", "since", "behind_since"):
             rows[name][before:] = k.UNSET
         rows["state"][places], rows["told"][places] = LearnState.LIVE, kernel.BLIND
         for name in ("first", "last"):

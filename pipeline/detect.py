@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from sys import modules
 from typing import Any, Protocol
 
-import numpy as np
 import pyarrow as pa
 
 from detectors.base import TICK_NS, Alerts, Detector, Mark
@@ -17,8 +16,10 @@ from pipeline.findings import Findings
 from pipeline.marks import Marks, Seconds
 from schemas.codes import MarkKind
 
-NO_TICK = np.iinfo(np.int64).min
+NO_TICK = -(1 << 60)
 """Before any TIME mark."""
+BACK_TICKS = 6
+"""How far back time must run to be another capture's."""
 
 
 class Sink(Protocol):
@@ -91,9 +92,10 @@ class Loop:
             self.findings.advance(mark.ts_ns)
 
     def _is_due(self, mark: Mark) -> bool:
-        """Whether detectors are to hear of this TIME mark: time never goes back for them."""
+        """Whether detectors are to hear of this TIME mark; time that runs far back begins anew."""
         tick = mark.ts_ns // TICK_NS
-        if not self._timed or tick <= self.ticks.get(mark.shard, NO_TICK):
+        last = self.ticks.get(mark.shard, NO_TICK)
+        if not self._timed or last - BACK_TICKS < tick <= last:
             return False
         self.ticks[mark.shard] = tick
         return True

@@ -86,8 +86,10 @@ class RecordStage:
         if self._start_ns != _NO_TIME:
             loop = self._loop = self._setup.by_device(self._start_ns, self._names, marks_time=False)
             for detector in loop.detectors:
-                detector.restore(parts.get(f"detector.{detector.name}", {}))
-            loop.ticks = {int(shard): int(tick) for shard, tick in own["ticks"]}
+                held = parts.get(f"detector.{detector.name}")
+                if held is not None:  # one that is newer than the state begins now
+                    detector.restore(held)
+            loop.ticks = {int(shard): int(tick) for shard, tick in own.get("ticks", ())}
             loop.findings.restore(parts["findings"])
 
     def take(self, messages: Sequence[Message]) -> None:

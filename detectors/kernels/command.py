@@ -18,7 +18,7 @@ from detectors.kernels.evidence import emit, report
 from detectors.kernels.mix import mix
 from detectors.kernels.readback import take_hole, take_read, take_refusal, take_written
 from detectors.kernels.seen import TYPE_PAIR, about_pair, is_due, is_known, is_live, tick, touch
-from detectors.kernels.slots import KNOWN, N_BUCKETS, UNSET, find, hash_words, insert, is_key
+from detectors.kernels.slots import COUNT, KNOWN, N_BUCKETS, UNSET, find, hash_words, insert, is_key
 from detectors.kernels.wide import PART
 from schemas.codes import Anomaly, Direction, Kind, Match, Op, Quality, RecordFlag, Severity
 
@@ -42,6 +42,7 @@ COMMAND = np.dtype(
         ("since", np.int64),
         ("n", np.int64),
         ("minute", np.int64),
+        ("burst", np.int64),
         ("most", np.int32),
         ("count", np.int32),
         ("targets", np.int64),
@@ -52,13 +53,14 @@ COMMAND = np.dtype(
         ("staged", np.uint8),
         ("direct", np.uint8),
         ("ways", np.uint8),
+        ("told", np.uint8),
     ]
 )
 """Held for a key: ns of first and last sight, start of its evidence window, sightings.  Of a writer: the latest minute
-of record time in which it wrote, requests in it, most requests that one minute had, points that it wrote while it
-learned, and STAGED or DIRECT.  Of a target:
-its eight addresses as addr >> 3, name and second part of the address; one bit for each that was written, operated
-after a selection, operated without."""
+of record time in which it wrote, start of the window of its bursts, most requests that one minute had, requests in this
+one, points that it wrote while it learned, and STAGED or DIRECT.  Of a target: its eight addresses as addr >> 3, name
+and second part of the address; one bit for each that was written, operated after a selection, operated without, and
+told."""
 
 OFTEN = 5
 """A writer's new target says something once it wrote OFTEN times as many requests as points: those are its points."""
@@ -68,6 +70,7 @@ FEW = 5.0
 """Normal are as many writes in a minute as the busiest learned one had, m, with RISE * sqrt(m) + FEW more."""
 
 _MINUTE_NS = 60_000_000_000
+_HOUR_NS = 60 * _MINUTE_NS
 _MOST_COUNT = 1_000_000_000
 _REQUEST = int(Kind.REQUEST)
 _RESPONSE = int(Kind.RESPONSE)
@@ -78,8 +81,6 @@ _CONTROL = int(Op.CONTROL)
 _MATCHED = int(Match.MATCHED)
 _LATE = int(Match.LATE)
 _WRITTEN = int(Direction.WRITTEN)
-_READ = int(Direction.READ)
-_REPORT = int(Direction.REPORT)
 _SELECTED = np.uint32(int(RecordFlag.SELECTED))
 _UNUSABLE = np.uint16(int(Quality.ADDRESS_UNKNOWN | Quality.INVALID))
 _HOLE = np.uint64(int(Anomaly.GAP_BEFORE | Anomaly.RESYNCHRONISED))
@@ -134,6 +135,8 @@ def _add(table: Any, rows: Any, rules: Any, live: Any, ts: Any, w0: Any, w1: Any
         rows["last"][slot] = ts
         rows["since"][slot] = UNSET
         rows["minute"][slot] = UNSET
+        rows["burst"][slot] = UNSET
+        rows["told"][slot] = 0
         rows["page"][slot] = 0
         rows["name"][slot] = 0
         rows["n"][slot] = 0
@@ -149,10 +152,20 @@ def _add(table: Any, rows: Any, rules: Any, live: Any, ts: Any, w0: Any, w1: Any
 
 
 @kernel()
+def _bursts(rows: Any, slot: Any, ts: Any) -> Any:
+    """Whether a burst at `ts` is to be told: for a while from the first, then again an hour later."""
+    since = rows["burst"][slot]
+    if since == UNSET or ts - since >= _HOUR_NS:
+        rows["burst"][slot] = ts
+        return True
+    return ts - since < 10 * _MINUTE_NS
+
+
+@kernel()
 def _count(rows: Any, rules: Any, out: Any, row: Any, slot: Any, live: Any, ts: Any, pair: Any, key: Any) -> None:
     """Count a request of a known writer in its minute."""
     minute = ts // _MINUTE_NS
-    if minute > rows["minute"][slot]:
+    if minute > rows["minute"][slot] or minute < rows["minute"][slot] - 1:
         rows["minute"][slot] = minute
         rows["count"][slot] = 0
     if rows["count"][slot] < _MOST_COUNT:
@@ -163,7 +176,7 @@ def _count(rows: Any, rules: Any, out: Any, row: Any, slot: Any, live: Any, ts: 
         return
     most = np.float64(rows["most"][slot])
     limit = most + RISE * sqrt(most) + FEW
-    if count > limit and is_due(rows, slot, ts, rules):
+    if count > limit and _bursts(rows, slot, ts):
         emit(out, row, -1, TYPE_WRITE_RATE, _HIGH, key, pair, np.nan, np.float64(np.int64(limit)), np.float64(count))
 
 
@@ -248,7 +261,11 @@ def _write(
             continue
         ways = rows["ways"][writer]
         if (rows["written"][slot] & bit) == 0:
-            if rows["n"][writer] >= OFTEN * rows["targets"][writer] and is_due(rows, slot, ts, rules):
+            # Each point has its own first time; those that were told share their page's window.
+            first = (rows["told"][slot] & bit) == 0
+            rows["told"][slot] |= bit
+            often = rows["n"][writer] >= OFTEN * rows["targets"][writer]
+            if often and (is_due(rows, slot, ts, rules) or first):
                 key = about_pair(TYPE_TARGET, hi, lo, device)
                 emit(out, i, j, TYPE_TARGET, _LOW, key, pair, np.nan, np.nan, points.value[j])
         elif (rows["direct"][slot] & bit) != 0:
@@ -293,7 +310,9 @@ def commands(
         ):
             return i
         tick(table.buckets, np.int64(device % N_BUCKETS), ts, rules.start_ns)
-        if tags.used[0] > 0 and (wire.gap_bytes[i] != 0 or (wire.anomaly[i] & _HOLE) != 0):
+        if tags.buckets[np.int64(device % N_BUCKETS), COUNT] > 0 and (
+            wire.gap_bytes[i] != 0 or (wire.anomaly[i] & _HOLE) != 0
+        ):
             live = is_live(table.buckets, np.int64(device % N_BUCKETS), rules)
             take_hole(tags, held, limit, live, device, ts)
         if kind == _REQUEST:

@@ -203,6 +203,8 @@ def _name(held: Any, models: Any, model: Any, n: Any) -> None:
     """Let the next values of the tags that weigh most be evidence; their weights lie at the work vector's end."""
     first = models.tags[model]
     weights = 3 * FEATURES * n
+    for i in range(n):
+        held["due"][models.places[first + i]] = 0
     for place in range(min(CONTRIBUTORS, n)):
         best = -1
         most = 0.0

@@ -165,7 +165,7 @@ def _limit(most: Any, least: Any) -> Any:
 def _count_request(rows: Any, slot: Any, ts: Any, live: Any, least: Any) -> Any:
     """Count a request in its second; the count where it has just gone beyond what is normal, else 0."""
     second = ts // _SECOND_NS
-    if second > rows["second"][slot]:
+    if second > rows["second"][slot] or second < rows["second"][slot] - 1:
         rows["second"][slot] = second
         rows["requests"][slot] = 0
     if rows["requests"][slot] < _MOST_COUNT:
@@ -184,7 +184,7 @@ def _count_request(rows: Any, slot: Any, ts: Any, live: Any, least: Any) -> Any:
 def _count_error(rows: Any, slot: Any, ts: Any, live: Any, least: Any) -> Any:
     """Count a refusal in its minute; the count where it is beyond what is normal and a power of two more, else 0."""
     minute = ts // _MINUTE_NS
-    if minute > rows["minute"][slot]:
+    if minute > rows["minute"][slot] or minute < rows["minute"][slot] - 1:
         rows["minute"][slot] = minute
         rows["errors"][slot] = 0
     if rows["errors"][slot] < _MOST_COUNT:

@@ -32,6 +32,7 @@ TAG = np.dtype(
         ("seen", np.int64),
         ("delay", np.int64),
         ("since", np.int64),
+        ("changed_since", np.int64),
         ("echoes", np.uint16),
         ("strays", np.uint16),
         ("moves", np.uint16),
@@ -42,7 +43,7 @@ TAG = np.dtype(
     align=True,
 )
 """Held for a tag that was written: the value reported last and the one written; ns of the write, of the latest report,
-of the longest time that learning saw from a write to its report, and of the evidence window's start; how often a
+of the longest time that learning saw from a write to its report, and of the evidence windows' starts; how often a
 written value came back, how often another one, how often the value changed by a write, how often by itself; reports
 since the write that did not show it; flags."""
 
@@ -83,7 +84,7 @@ _HOLES = np.uint64(1) << np.uint64(63)
 @kernel(inline=True)
 def _mark(device: Any, page: Any) -> Any:
     """Where a page of a device stands in the array that says whether it may be held."""
-    return np.int64(((device ^ page) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(48))
+    return np.int64(mix(device, page) >> np.uint64(48))
 
 
 @kernel()
@@ -110,6 +111,7 @@ def clear_page(held: Any, page: Any) -> None:
         held["seen"][tag] = 0
         held["delay"][tag] = 0
         held["since"][tag] = UNSET
+        held["changed_since"][tag] = UNSET
         held["echoes"][tag] = 0
         held["strays"][tag] = 0
         held["moves"][tag] = 0
@@ -156,8 +158,10 @@ def take_refusal(
     for number in range(i64(min(pages, _MOST_PAGES))):
         page = _page(tags, device, w1, w2, name, first + np.uint64(number))
         if page >= 0:
-            for tag in range(page * PAGE, (page + 1) * PAGE):
-                held["flags"][tag] &= np.uint8(255 - AWAITS)
+            for place in range(PAGE):
+                away = np.int64(((first + np.uint64(number)) << np.uint64(3) | np.uint64(place)) - addr)
+                if 0 <= away < max(i64(count), 1):
+                    held["flags"][page * PAGE + place] &= np.uint8(255 - AWAITS)
 
 
 @kernel()
@@ -183,11 +187,11 @@ def _hole_after(tags: Any, held: Any, device: Any, ts: Any) -> Any:
 
 
 @kernel()
-def _is_due(held: Any, tag: Any, ts: Any) -> Any:
+def _is_due(starts: Any, tag: Any, ts: Any) -> Any:
     """Whether evidence at `ts` is to be told: for a while from the first, then again much later."""
-    since = held["since"][tag]
+    since = starts[tag]
     if since == UNSET or ts - since >= _REARM:
-        held["since"][tag] = ts
+        starts[tag] = ts
         return True
     return ts - since < _WINDOW
 
@@ -195,7 +199,7 @@ def _is_due(held: Any, tag: Any, ts: Any) -> Any:
 @kernel(inline=True)
 def _same(x: Any, y: Any) -> Any:
     """Whether two values are one, but for rounding on the way."""
-    return abs(x - y) <= 1e-6 * max(abs(x), abs(y))
+    return x == y or abs(x - y) <= 1e-6 * max(abs(x), abs(y))
 
 
 @kernel(inline=True)
@@ -206,7 +210,7 @@ def _more(counts: Any, tag: Any) -> None:
 
 
 @kernel()
-def _awaited(held: Any, tag: Any, x: Any, ts: Any, live: Any) -> Any:
+def _awaited(tags: Any, held: Any, tag: Any, device: Any, x: Any, ts: Any, live: Any) -> Any:
     """A report of a tag whose written value is waited for; whether the value did not come though it always does."""
     took = ts - held["asked"][tag]
     if _same(x, held["want"][tag]):
@@ -216,6 +220,12 @@ def _awaited(held: Any, tag: Any, x: Any, ts: Any, live: Any) -> Any:
             held["delay"][tag] = max(held["delay"][tag], took)
             if (held["flags"][tag] & HAS_LAST) != 0 and x != held["last"][tag]:
                 _more(held["moves"], tag)
+        return False
+    asked = held["asked"][tag]
+    pause = ts - max(asked, held["seen"][tag]) >= _BREAK
+    if pause or _hole_after(tags, held, device, asked):
+        # Another write may have been missed.
+        held["flags"][tag] &= np.uint8(255 - AWAITS)
         return False
     if held["misses"][tag] < 255:
         held["misses"][tag] += 1
@@ -267,11 +277,12 @@ def take_read(wire: Any, points: Any, i: Any, tags: Any, held: Any, written: Any
         expected = held["last"][tag]
         if (flags & AWAITS) != 0:
             expected = held["want"][tag]
-            if _awaited(held, tag, x, ts, live):
+            if _awaited(tags, held, tag, device, x, ts, live):
                 what = TYPE_NOT_TAKEN
         elif (flags & HAS_LAST) != 0 and not _same(x, expected) and _changed(tags, held, tag, device, ts, live):
             what = TYPE_GHOST
-        if what != 0 and _is_due(held, tag, ts):
+        starts = held["since"] if what == TYPE_NOT_TAKEN else held["changed_since"]
+        if what != 0 and _is_due(starts, tag, ts):
             rank = _HIGH if what == TYPE_NOT_TAKEN else _MEDIUM
             about = _about(what, device, w1, w2, w3, addr)
             emit(out, i, j, what, rank, about, np.uint64(0), expected, expected, x)

@@ -34,6 +34,7 @@ CHANNEL = np.dtype(
         ("asked", np.int64),
         ("first", np.int64),
         ("since", np.int64),
+        ("behind_since", np.int64),
         ("seq", np.uint64),
         ("packet", np.uint64),
         ("boot", np.uint32),
@@ -54,10 +55,10 @@ CHANNEL = np.dtype(
         ("behind", np.uint8),
     ]
 )
-"""Held for a channel: ns of its latest answer or report, of the latest request, of its first sight, of its evidence
-window's start; where that latest record lies; gaps counted; mean and largest gap learned (s); mean of recent gaps and
-its least learned; largest response time learned (s); what the record says of itself; LearnState; whether its silence
-was TOLD, or nothing is known since (BLIND); answers in a row that came too late."""
+"""Held for a channel: ns of its latest answer or report, of the latest request, of its first sight; starts of its
+evidence windows (too often, too late); where that latest record lies; gaps counted; mean and largest gap learned (s);
+mean of recent gaps and its least learned; largest response time learned (s); what its first record said of itself;
+LearnState; whether its silence was TOLD, or nothing is known since (BLIND); answers in a row that came too late."""
 
 TOLD = 1
 BLIND = 2
@@ -65,7 +66,7 @@ BLIND = 2
 FACE = np.dtype(
     [("ip_hi", np.uint64), ("ip_lo", np.uint64), ("mac", np.uint64), ("vlan", np.uint32), ("port", np.uint16)]
 )
-"""Held for a device: how its latest answer or report showed it."""
+"""Held for a device: how it showed itself when one of its channels was first seen, or seen again."""
 
 GAPS = 25
 """Gaps that learning must have seen of a channel before it is judged."""
@@ -84,6 +85,10 @@ MOST_KEYS = 1
 """What one record can add."""
 
 _NS = 1e-9
+_BACK_NS = 60_000_000_000
+"""Time that runs back by more is another capture's."""
+_TICK_NS = 10_000_000_000
+"""Added to what is normal: a capture point may have been blind for nearly as long without a mark that says so."""
 _MOMENT_S = 0.01
 """Added to what answers may take: below it, what the clocks of captures show is chance."""
 _REQUEST = int(Kind.REQUEST)
@@ -152,7 +157,7 @@ def _kind_of_report(wire: Any, i: Any) -> Any:
 @kernel()
 def _block(wire: Any, i: Any) -> Any:
     """What a poll asks for, as one number."""
-    call = mix(np.uint64(0), _kind_of_report(wire, i) | np.uint64(wire.subfunc[i]) << np.uint64(40))
+    call = mix(mix(np.uint64(0), _kind_of_report(wire, i)), np.uint64(wire.subfunc[i]))
     where = np.uint64(wire.space[i]) << np.uint64(32) | np.uint64(wire.count[i])
     return mix(mix(mix(mix(call, wire.addr[i]), where), np.uint64(wire.addr_sub[i])), wire.name_id[i])
 
@@ -164,6 +169,7 @@ def _begin(rows: Any, slot: Any, wire: Any, i: Any) -> None:
     rows["asked"][slot] = UNSET
     rows["first"][slot] = wire.ts[i]
     rows["since"][slot] = UNSET
+    rows["behind_since"][slot] = UNSET
     rows["n"][slot] = 0
     rows["mean"][slot] = 0.0
     rows["high"][slot] = 0.0
@@ -215,11 +221,11 @@ def _near(mean: Any, x: Any, n: Any) -> Any:
 
 
 @kernel()
-def _is_due(rows: Any, slot: Any, ts: Any, lengths: Any) -> Any:
+def _is_due(starts: Any, slot: Any, ts: Any, lengths: Any) -> Any:
     """Whether evidence at `ts` is to be told: for a while from the first, then again much later."""
-    since = rows["since"][slot]
+    since = starts[slot]
     if since == UNSET or ts - since >= lengths.rearm_ns:
-        rows["since"][slot] = ts
+        starts[slot] = ts
         return True
     return ts - since < lengths.window_ns
 
@@ -252,7 +258,7 @@ def _judge(
     pair = about_pair(TYPE_PAIR, hi, lo, device)
     least = np.float64(rows["least"][slot])
     often = is_periodic(rows, slot) and lengths.faster * np.float64(recent) < least
-    if often and _is_due(rows, slot, ts, lengths):
+    if often and _is_due(rows["since"], slot, ts, lengths):
         key = about_pair(TYPE_FASTER, hi, lo, device)
         emit(out, i, -1, TYPE_FASTER, _MEDIUM, key, pair, least, np.nan, np.float64(recent))
     most = lengths.slower * np.float64(rows["slowest"][slot]) + _MOMENT_S
@@ -260,7 +266,7 @@ def _judge(
         rows["behind"][slot] = 0
         return
     rows["behind"][slot] = min(rows["behind"][slot] + 1, 255)
-    if rows["behind"][slot] >= BEHIND and _is_due(rows, slot, ts, lengths):
+    if rows["behind"][slot] >= BEHIND and _is_due(rows["behind_since"], slot, ts, lengths):
         key = about_pair(TYPE_SLOWER, hi, lo, device)
         emit(out, i, -1, TYPE_SLOWER, _LOW, key, pair, np.nan, most, np.float64(answer))
 
@@ -312,7 +318,7 @@ def timings(start: Any, wire: Any, table: Any, rows: Any, devices: Any, faces: A
             rows["asked"][slot] = max(rows["asked"][slot], ts)
             continue
         last = rows["last"][slot]
-        blind = last == UNSET or rows["told"][slot] == BLIND
+        blind = last == UNSET or rows["told"][slot] == BLIND or ts < last - _BACK_NS
         if blind:
             _show(rows, slot, devices, faces, lengths.limit, wire, i)
         elif ts <= last:
@@ -338,22 +344,25 @@ def is_periodic(rows: Any, slot: Any) -> Any:
 
 @kernel()
 def patience_ns(rows: Any, slot: Any) -> Any:
-    """How long a channel may be silent: max(3 mean, 1.5 largest gap); 0 where it is not periodic."""
+    """How long a channel may be silent: max(3 mean, 1.5 largest gap) and a tick; 0 where it is not periodic."""
     if not is_periodic(rows, slot):
         return np.int64(0)
     mean, high = np.float64(rows["mean"][slot]), np.float64(rows["high"][slot])
-    return np.int64(max(3.0 * mean, 1.5 * high) * 1e9)
+    return np.int64(max(3.0 * mean, 1.5 * high) * 1e9) + _TICK_NS
 
 
 @kernel()
-def overdue(rows: Any, used: Any, shard: Any, now: Any, late: Any) -> Any:
+def overdue(rows: Any, used: Any, shard: Any, now: Any, unseen: Any, late: Any) -> Any:
     """Channels of a capture point that are silent for too long and of which that was not told.
+
+    Where the capture point saw nothing at all for half of what a channel may be silent, the channel starts anew.
 
     Args:
         rows: CHANNEL, by slot.
         used: slots in use.
         shard: the capture point.
         now: ns of record time.
+        unseen: ns before it without any record of the capture point.
         late: int64 (used,), filled with their slots.
 
     Returns:
@@ -364,7 +373,9 @@ def overdue(rows: Any, used: Any, shard: Any, now: Any, late: Any) -> Any:
         if rows["told"][slot] != 0 or rows["shard"][slot] != shard or rows["last"][slot] == UNSET:
             continue
         patience = patience_ns(rows, slot)
-        if patience > 0 and now - rows["last"][slot] > patience:
+        if patience > 0 and 2 * unseen >= patience:
+            rows["told"][slot] = BLIND
+        elif patience > 0 and now - rows["last"][slot] > patience:
             late[n] = slot
             n += 1
     return n

@@ -144,9 +144,36 @@ def test_a_written_value_that_does_not_come_back() -> None:
 
 
 def test_a_refused_write_is_not_waited_for() -> None:
-    rows = [*obeyed(), writes(301, 10, 500.0), refuses(301.1, 3, count=8)]
+    rows = [*obeyed(), writes(301, 10, 500.0), refuses(301.1, 8, count=3)]
     rows += [reads(s, 280.0) for s in range(303, 330, 3)]
     assert told(rows) == []
+
+
+def test_a_refusal_of_its_neighbour_excuses_no_value() -> None:
+    rows = [*obeyed(), writes(301, 10, 500.0), refuses(301.1, 11)]
+    assert told([*rows, *(reads(s, 280.0) for s in range(303, 330, 3))]) == NOT_TAKEN
+
+
+@pytest.mark.parametrize("pause_s", [0, 700])
+def test_a_hole_or_a_pause_after_a_write_excuses_its_value(pause_s: int) -> None:
+    hole = [] if pause_s else [record(302, Kind.REQUEST, Op.READ, gap_bytes=9)]
+    rows = [*obeyed(), writes(301, 10, 500.0), *hole]
+    assert told([*rows, *(reads(s + pause_s, 280.0) for s in range(303, 330, 3))]) == []
+
+
+def test_an_infinite_value_is_itself() -> None:
+    rows = [*obeyed(), writes(301, 10, float("inf")), reads(303, float("inf")), reads(305, float("inf"))]
+    assert told(rows) == []
+
+
+def test_points_beside_each_other_are_told_each_for_itself() -> None:
+    rows = [*obeyed(), writes(301, 11, 5.0), writes(1501, 12, 5.0), writes(1502, 12, 5.0)]
+    assert told(rows) == [("command.new_target", Severity.LOW)] * 2
+
+
+def test_a_second_burst_is_told_an_hour_later() -> None:
+    bursts = [writes(at + n, 10, 1.0) for at in (360, 360 + 7200) for n in range(20)]
+    assert told([*obeyed(), *bursts]) == [("command.write_rate", Severity.HIGH)] * 4
 
 
 def test_a_register_that_never_repeats_what_is_written_is_left_alone() -> None:

@@ -81,6 +81,12 @@ def test_a_busy_client_may_be_half_as_busy_again() -> None:
     )
 
 
+def test_captures_that_overlap_are_not_one_flood() -> None:
+    again = [request(second - 200 + n / 10) for second in range(310, 500) for n in range(10)]
+    a = RateDetector(Params(), Learning(start_ns=START)).on_batch(records([*polls(10), *again]))
+    assert len(a) == 0
+
+
 def test_a_flood_from_many_who_send_little_each() -> None:
     flood = [request(310 + n / 130, client=2 + n % 26, space=0) for n in range(120)]
     found = told([*polls(), *flood])

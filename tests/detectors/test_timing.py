@@ -12,6 +12,8 @@ from detectors.base import TICK_NS, Mark
 from detectors.columns import records
 from detectors.lifecycle import Learning
 from detectors.timing import Params, TimingDetector
+from pipeline.detect import Loop, run
+from pipeline.findings import Findings, types_of
 from schemas.codes import Anomaly, Kind, MarkKind, Match, Op, Protocol, Severity
 from tests.reference import timing as twin
 
@@ -59,7 +61,7 @@ def polls(seconds: Iterable[float], answered: bool = True, **more: Any) -> list[
     return [row for second in seconds for row in poll(second, answered, **more)]
 
 
-def told(rows: Sequence[Row], one: TimingDetector | None = None, jump_s: int = 10) -> Told:
+def told(rows: Sequence[Row], one: TimingDetector | None = None, jump_s: int = 1) -> Told:
     """What is told of these records, with TIME marks every ten seconds, each `jump_s` after the one before."""
     one = one or TimingDetector(Params(), Learning(value_s=60.0))
     rows = sorted(rows, key=lambda row: row["ts"])
@@ -127,7 +129,19 @@ def test_too_few_polls_say_nothing() -> None:
 
 def test_where_the_capture_point_was_blind_nobody_is_missed() -> None:
     rows = [*OTHERS, *polls(range(0, 101))]
-    assert told(rows, jump_s=30) == []
+    assert told(rows, jump_s=7) == []
+    assert kinds(told(rows, jump_s=6)) == [("timing.silent", Severity.MEDIUM)]
+
+
+@pytest.mark.parametrize("blind_s", [4, 9, 20, 28, 60])
+def test_a_pause_of_the_capture_is_nobody_s_silence(blind_s: int) -> None:
+    """Marks as a capture point gives them: none while it sees nothing."""
+    one = TimingDetector(Params(), Learning(value_s=60.0))
+    loop = Loop([one], Findings(types_of([one])))
+    seconds = [*range(0, 103), *range(103 + blind_s, 400)]
+    rows = [row for second in seconds for device in (7, 8) for row in poll(second + device / 100, device=device)]
+    run([records(rows)], loop)
+    assert loop.take().num_rows == 0
 
 
 def test_where_records_were_lost_nobody_is_missed() -> None:
@@ -210,7 +224,7 @@ def of_the_twin(rows: list[Row]) -> Told:
     for row in rows:
         if row["ts"] // TICK_NS > before:
             before = row["ts"] // TICK_NS
-            found += one.found + one.tell_time(before * TICK_NS, 10)
+            found += one.found + one.tell_time(before * TICK_NS, 1)
             one.found = []
         one.take(row)
     return sorted(found + one.found)

@@ -17,10 +17,16 @@ Told = tuple[int, str, int]
 
 
 @dataclass
+class Window:
+    since: int | None = None
+
+
+@dataclass
 class Held:
     known: bool
     since: int | None = None
     minute: int | None = None
+    burst: Window = field(default_factory=lambda: Window())
     count: int = 0
     most: int = 0
     n: int = 0
@@ -32,6 +38,7 @@ class Held:
 class Page:
     known: bool
     since: int | None = None
+    told: set[int] = field(default_factory=set)
     written: set[int] = field(default_factory=set)
     staged: set[int] = field(default_factory=set)
     direct: set[int] = field(default_factory=set)
@@ -44,7 +51,7 @@ class Tag:
     asked: int = 0
     seen: int = 0
     delay: int = 0
-    since: int | None = None
+    since: dict[str, Window] = field(default_factory=lambda: defaultdict(Window))
     misses: int = 0
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
@@ -68,7 +75,10 @@ class Command:
             bucket = row["device"] % 1024
             self.clocks[bucket] = max(self.clocks.get(bucket, row["ts"]), row["ts"])
             live = self.clocks[bucket] - self.start >= self.site
-            if self.tags and (row["gap_bytes"] or row["anomaly"] & (Anomaly.GAP_BEFORE | Anomaly.RESYNCHRONISED)):
+            some = any(device % 1024 == bucket for device, *_ in self.tags) or any(
+                d % 1024 == bucket for d in self.holes
+            )
+            if some and (row["gap_bytes"] or row["anomaly"] & (Anomaly.GAP_BEFORE | Anomaly.RESYNCHRONISED)):
                 self.holes[row["device"]] = max(self.holes.get(row["device"], row["ts"]), row["ts"])
             if row["kind"] == Kind.REQUEST:
                 if row["client_is_src"] and row["op"] in VALUED:
@@ -81,7 +91,7 @@ class Command:
                 self._read(i, row, live)
         return self.found
 
-    def due(self, held: Held | Page | Tag, ts: int, window: int, rearm: int) -> bool:
+    def due(self, held: Held | Page | Window, ts: int, window: int, rearm: int) -> bool:
         if held.since is None or ts - held.since >= rearm:
             held.since = ts
             return True
@@ -119,7 +129,9 @@ class Command:
             return
         alone = writer.ways == {"staged"}
         if number not in page.written:
-            if writer.n >= 5 * writer.targets and self.due(page, row["ts"], self.window, self.rearm):
+            first = number not in page.told
+            page.told.add(number)
+            if writer.n >= 5 * writer.targets and (self.due(page, row["ts"], self.window, self.rearm) or first):
                 self.found.append((i, "command.new_target", Severity.LOW))
         elif number in page.direct:
             return
@@ -130,22 +142,22 @@ class Command:
 
     def _count(self, i: int, row: Row, writer: Held, live: bool) -> None:
         minute = row["ts"] // (60 * S)
-        if writer.minute is None or minute > writer.minute:
+        if writer.minute is None or minute > writer.minute or minute < writer.minute - 1:
             writer.minute, writer.count = minute, 0
         writer.count += 1
         if not live:
             writer.most = max(writer.most, writer.count)
             return
         limit = writer.most + 6 * sqrt(writer.most) + 5
-        if writer.count > limit and self.due(writer, row["ts"], self.window, self.rearm):
+        if writer.count > limit and self.due(writer.burst, row["ts"], 600 * S, 3600 * S):
             self.found.append((i, "command.write_rate", Severity.HIGH))
 
     def _tag(self, row: Row, point: Row) -> Any:
         return row["device"], row["unit"], point["space"], point["addr"]
 
     def _refused(self, row: Row) -> None:
-        first = row["addr"] >> 3 << 3
-        last = row["addr"] + max(row["count"], 1) - 1 | 7
+        first = row["addr"]
+        last = row["addr"] + max(row["count"], 1) - 1
         for (device, unit, space, addr), tag in self.tags.items():
             if (device, unit, space) == (row["device"], row["unit"], row["space"]) and first <= addr <= last:
                 tag.want = None
@@ -159,21 +171,26 @@ class Command:
                 continue
             x, what = point["value"], ""
             if tag.want is not None:
-                what = "command.not_taken" if self._missing(tag, x, row["ts"], live) else ""
+                what = "command.not_taken" if self._missing(tag, x, row, live) else ""
             elif tag.last is not None and not same(x, tag.last) and self._ghost(tag, row, live):
                 what = "command.ghost_change"
-            if what and self.due(tag, row["ts"], 600 * S, 3600 * S):
+            if what and self.due(tag.since[what], row["ts"], 600 * S, 3600 * S):
                 self.found.append((i, what, Severity.HIGH if what == "command.not_taken" else Severity.MEDIUM))
             tag.last, tag.seen = x, max(tag.seen, row["ts"])
 
-    def _missing(self, tag: Tag, x: float, ts: int, live: bool) -> bool:
+    def _missing(self, tag: Tag, x: float, row: Row, live: bool) -> bool:
         assert tag.want is not None
+        ts = row["ts"]
         if same(x, tag.want):
             tag.want = None
             if not live:
                 tag.counts["echoes"] += 1
                 tag.delay = max(tag.delay, ts - tag.asked)
                 tag.counts["moves"] += tag.last is not None and x != tag.last
+            return False
+        hole = self.holes.get(row["device"])
+        if ts - max(tag.asked, tag.seen) >= 600 * S or (hole is not None and hole > tag.asked):
+            tag.want = None
             return False
         tag.misses += 1
         if tag.misses < 2 or ts - tag.asked < 2 * tag.delay + 2 * S:

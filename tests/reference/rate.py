@@ -125,7 +125,7 @@ class Rate:
         return ts - search.since < 600 * S
 
     def _count(self, counts: Counts, second: int, live: bool, least: int) -> int:
-        if counts.second is None or second > counts.second:
+        if counts.second is None or second > counts.second or second < counts.second - 1:
             counts.second, counts.requests = second, 0
         counts.requests += 1
         if not live:
@@ -139,7 +139,7 @@ class Rate:
     def _error(self, i: int, row: Row, live: bool) -> None:
         counts = self.counts.setdefault((row["device"], row["dst_ip"]), Counts())
         minute = row["ts"] // (60 * S)
-        if counts.minute is None or minute > counts.minute:
+        if counts.minute is None or minute > counts.minute or minute < counts.minute - 1:
             counts.minute, counts.errors = minute, 0
         counts.errors += 1
         if not live:

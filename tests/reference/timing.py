@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ class Channel:
     first: int
     last: int | None = None
     asked: int | None = None
-    since: int | None = None
+    since: dict[str, int] = field(default_factory=dict)
     seq: int = 0
     n: int = 0
     mean: np.float32 = ZERO
@@ -42,7 +42,7 @@ class Channel:
 
     @property
     def patience(self) -> int:
-        return int(max(3.0 * float(self.mean), 1.5 * float(self.high)) * 1e9)
+        return int(max(3.0 * float(self.mean), 1.5 * float(self.high)) * 1e9) + 10 * S
 
 
 class Timing:
@@ -64,7 +64,8 @@ class Timing:
         if request:
             channel.asked = max(channel.asked or row["ts"], row["ts"])
             return
-        last, blind = channel.last, channel.blind
+        last = channel.last
+        blind = channel.blind or (last is not None and row["ts"] < last - 60 * S)
         if not blind and last is not None and row["ts"] <= last:
             return
         channel.last, channel.seq = row["ts"], row["seq"]
@@ -88,26 +89,30 @@ class Timing:
 
     def _judge(self, row: Row, channel: Channel, gap: np.float32, took: np.float32) -> None:
         channel.recent += small(0.25) * (gap - channel.recent)
-        if channel.periodic and 3.0 * float(channel.recent) < float(channel.least) and self._due(channel, row["ts"]):
+        if (
+            channel.periodic
+            and 3.0 * float(channel.recent) < float(channel.least)
+            and self._due(channel, "often", row["ts"])
+        ):
             self.found.append((row["seq"], "timing.faster", Severity.MEDIUM))
         channel.behind = channel.behind + 1 if float(took) > 5.0 * float(channel.slowest) + 0.01 else 0
-        if channel.behind >= 3 and self._due(channel, row["ts"]):
+        if channel.behind >= 3 and self._due(channel, "late", row["ts"]):
             self.found.append((row["seq"], "timing.slower", Severity.LOW))
 
-    def _due(self, channel: Channel, ts: int) -> bool:
-        if channel.since is None or ts - channel.since >= 3600 * S:
-            channel.since = ts
+    def _due(self, channel: Channel, what: str, ts: int) -> bool:
+        if what not in channel.since or ts - channel.since[what] >= 3600 * S:
+            channel.since[what] = ts
             return True
-        return ts - channel.since < 600 * S
+        return ts - channel.since[what] < 600 * S
 
     def tell_time(self, now: int, jump_s: int) -> list[Told]:
         """Silence, in no particular order."""
-        if jump_s >= 30:
-            self.forget()
-            return []
         found = []
         for (device, client, *_), channel in self.channels.items():
             if channel.last is None or channel.blind or channel.told or not channel.periodic:
+                continue
+            if 2 * jump_s * S >= channel.patience:
+                channel.blind = True
                 continue
             if now - channel.last <= channel.patience:
                 continue
