@@ -18,7 +18,7 @@ FAULTS = FIELDTAP_FAULT_RESULTS=benchmarks/results/reliability.jsonl FIELDTAP_KI
     FIELDTAP_SHARED_S=60 FIELDTAP_BROKER_KILLS=60 FIELDTAP_FULL=50 FIELDTAP_AWAY=20 FIELDTAP_POISON=20000 \
     FIELDTAP_TERMS=50 $(BIN)/python -m pytest -s
 
-.PHONY: help setup run test lint fuzz faults faults-poison faults-shard faults-sim bench docs agreement kafka-up kafka-down constraints clean
+.PHONY: help setup run test lint quality fuzz faults faults-poison faults-shard faults-sim bench docs agreement kafka-up kafka-down constraints clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -70,6 +70,9 @@ faults-shard: setup ## kill a shard with -9 500 times, with a real Kafka (the te
 faults-sim: setup ## 100,000 simulated runs of the ledger and 50,000 damaged objects (the tests: 2,000 and 500)
 	$(BIN)/python -m tests.simulation.campaign --seeds $(SEEDS)
 	$(BIN)/python -m tests.ledger.damage --objects $(DAMAGES)
+
+quality: setup   ## what is found of public labelled data (FIELDTAP_DATA): benchmarks/results/quality.md
+	$(BIN)/python -m benchmarks.quality
 
 bench: setup     ## every figure of benchmarks/README.md, added to benchmarks/results
 	$(BIN)/python -m benchmarks.table
