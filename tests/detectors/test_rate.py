@@ -82,9 +82,11 @@ def test_a_busy_client_may_be_half_as_busy_again() -> None:
 
 
 def test_captures_that_overlap_are_not_one_flood() -> None:
-    again = [request(second - 200 + n / 10) for second in range(310, 500) for n in range(10)]
-    a = RateDetector(Params(), Learning(start_ns=START)).on_batch(records([*polls(10), *again]))
-    assert len(a) == 0
+    again = [request(second - 200 + n / 10) for second in range(310, 490) for n in range(10)]
+    one = RateDetector(Params(), Learning(start_ns=START))
+    assert len(one.on_batch(records([*polls(10), *again]))) == 0
+    rows = one.learned()
+    assert set(rows["value"][rows["parameter"] == "busiest second"]) == {10.0}
 
 
 def test_a_flood_from_many_who_send_little_each() -> None:

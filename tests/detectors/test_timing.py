@@ -179,6 +179,12 @@ def test_answers_that_take_much_longer_several_times_in_a_row() -> None:
     assert kinds(told([*rows, *late])) == [("timing.slower", Severity.LOW)] * 2
 
 
+def test_one_who_was_told_to_hurry_can_still_be_told_to_be_late() -> None:
+    rows = [*polls(range(0, 101)), *polls(np.arange(101, 103, 0.1).tolist()), *polls(range(103, 1100))]
+    late = [record(1100.0 + n, False, Kind.RESPONSE, rtt_us=36_000) for n in range(4)]
+    assert kinds(told([*rows, *late]))[-2:] == [("timing.slower", Severity.LOW)] * 2
+
+
 def test_reports_are_missed_whatever_they_hold() -> None:
     reports = [record(n, False, Kind.UNSOLICITED, count=n % 7, addr=n % 3) for n in range(100)]
     assert kinds(told([*OTHERS, *reports])) == [("timing.silent", Severity.MEDIUM)]
