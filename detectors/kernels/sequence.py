@@ -2,7 +2,8 @@
 
 After Goldenberg and Wool 2013 (automata of Modbus cycles) and Caselli et al. 2015 (Markov chains of operations).  While
 a channel is learned, its transitions of every order are held, with acknowledgements and without.  Then that order is
-taken, the longest, that brought nothing new in the last quarter of learning; where none did, nothing is judged.
+taken, the longest, that brought nothing new in the last quarter of learning and of which everything came several times;
+where there is none, nothing is judged.
 """
 
 from __future__ import annotations
@@ -51,15 +52,23 @@ FLOW = np.dtype(
         ("new3", np.uint32),
         ("new4", np.uint32),
         ("new5", np.uint32),
+        ("thin0", np.uint32),
+        ("thin1", np.uint32),
+        ("thin2", np.uint32),
+        ("thin3", np.uint32),
+        ("thin4", np.uint32),
+        ("thin5", np.uint32),
         ("mode", np.uint8),
         ("state", np.uint8),
     ],
     align=True,
 )
 """Held for a key: ns of first and last sight, start of its evidence window, symbols seen with acknowledgements and
-without.  Of a channel also: the last two symbols of both alphabets (0: none), at which symbol each way to judge saw
-something new last, the way that is taken, LearnState."""
+without.  Of a channel also: the last two symbols of both alphabets (0: none); for each way to judge, at which symbol it
+saw something new last, and how many sequences it saw less than SURE times; the way that is taken, LearnState."""
 
+SURE = 3
+"""What was seen less often may have brothers that were not seen at all: then an order has not closed."""
 LEAST = 200
 """Symbols that learning must have seen of a channel before it is judged."""
 
@@ -150,6 +159,12 @@ def _clear(rows: Any, slot: Any, ts: Any) -> None:
     rows["new3"][slot] = 0
     rows["new4"][slot] = 0
     rows["new5"][slot] = 0
+    rows["thin0"][slot] = 0
+    rows["thin1"][slot] = 0
+    rows["thin2"][slot] = 0
+    rows["thin3"][slot] = 0
+    rows["thin4"][slot] = 0
+    rows["thin5"][slot] = 0
     rows["mode"][slot] = OPEN
     rows["state"][slot] = _LEARN
     forget(rows, slot)
@@ -182,6 +197,23 @@ def _note(rows: Any, slot: Any, mode: Any, n: Any) -> None:
 
 
 @kernel()
+def _thin(rows: Any, slot: Any, mode: Any, more: Any) -> None:
+    """One sequence more, or less, that a way to judge saw less than SURE times."""
+    if mode == 0:
+        rows["thin0"][slot] += more
+    elif mode == 1:
+        rows["thin1"][slot] += more
+    elif mode == 2:
+        rows["thin2"][slot] += more
+    elif mode == 3:
+        rows["thin3"][slot] += more
+    elif mode == 4:
+        rows["thin4"][slot] += more
+    else:
+        rows["thin5"][slot] += more
+
+
+@kernel()
 def _is_held(table: Any, device: Any, hi: Any, lo: Any, w3: Any, gram: Any) -> Any:
     """The slot of a sequence, -1 where it is not held."""
     return find(table, hash_words(device, hi, lo, w3, gram), device, hi, lo, w3, gram)
@@ -205,15 +237,18 @@ def _learn(
             if held >= 0:
                 _clear(rows, held, ts)
             _note(rows, slot, mode, n)
+            _thin(rows, slot, mode, 1)
         if held >= 0:
             rows["n0"][held] += 1
+            if rows["n0"][held] == SURE:
+                _thin(rows, slot, mode, -1)
             rows["last"][held] = max(rows["last"][held], ts)
 
 
 @kernel(inline=True)
-def _has_closed(new: Any, n: Any) -> Any:
-    """Whether nothing new came in the last quarter of `n` symbols."""
-    return n >= LEAST and 4 * np.int64(new) <= 3 * np.int64(n)
+def _has_closed(new: Any, thin: Any, n: Any) -> Any:
+    """Whether nothing new came in the last quarter of `n` symbols, and everything came SURE times."""
+    return n >= LEAST and 4 * np.int64(new) <= 3 * np.int64(n) and thin == 0
 
 
 @kernel()
@@ -221,15 +256,15 @@ def settle(rows: Any, slot: Any) -> None:
     """End the learning of a channel: the longest order that has closed, with acknowledgements before without."""
     mode = OPEN
     n0, n1 = rows["n0"][slot], rows["n1"][slot]
-    if _has_closed(rows["new2"][slot], n0):
+    if _has_closed(rows["new2"][slot], rows["thin2"][slot], n0):
         mode = 2
-    elif _has_closed(rows["new5"][slot], n1):
+    elif _has_closed(rows["new5"][slot], rows["thin5"][slot], n1):
         mode = 5
-    elif _has_closed(rows["new1"][slot], n0):
+    elif _has_closed(rows["new1"][slot], rows["thin1"][slot], n0):
         mode = 1
-    elif _has_closed(rows["new4"][slot], n1):
+    elif _has_closed(rows["new4"][slot], rows["thin4"][slot], n1):
         mode = 4
-    elif _has_closed(rows["new3"][slot], n1):
+    elif _has_closed(rows["new3"][slot], rows["thin3"][slot], n1):
         mode = 3
     rows["mode"][slot] = mode
     rows["state"][slot] = _LIVE

@@ -32,7 +32,7 @@ class SpoolSettings:
     """Bytes of one file, in MiB: what `drop_oldest` drops at once.  It is an eighth of the budget at most."""
     policy: Literal["drop_oldest", "drop_newest", "block"] = "drop_oldest"
     """Beyond the budget the oldest file that is not being sent goes, the new message goes, or reading waits."""
-    sync_ms: int = 250
+    sync_ms: int = 150
     """A message is synced to disk after so long at most …"""
     sync_mb: int = 4
     """… or when so much is unsynced, in MiB.  What is unsynced a power failure can take."""

@@ -114,6 +114,14 @@ def test_a_conversation_without_an_order_is_left_alone() -> None:
     assert one.counters()["left alone"] == 1
 
 
+def test_what_came_but_once_while_learning_leaves_the_order_open() -> None:
+    rare = record(100.5, Kind.REQUEST, 43)
+    rows = sorted([*cycle(0, 240), rare], key=lambda row: row["ts"])
+    one = detector()
+    assert told([*rows, *cycle(240, 40, skip=(250,))], one) == []
+    assert one.counters()["left alone"] == 1
+
+
 def test_too_little_said_is_not_judged() -> None:
     assert told(cycle(0, 150) + cycle(150, 45, skip=(160,))) == []
 

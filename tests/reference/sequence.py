@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,18 +21,21 @@ class Alphabet:
     n: int = 0
     known: list[set[Any]] = field(default_factory=lambda: [set(), set(), set()])
     new: list[int] = field(default_factory=lambda: [0, 0, 0])
+    times: Counter[Any] = field(default_factory=Counter)
 
     def take(self, symbol: Any, learns: bool) -> None:
         self.n += 1
         self.said = [*self.said[-2:], symbol]
         for order in range(1, len(self.said) + 1) if learns else ():
             gram = tuple(self.said[-order:])
+            self.times[gram] += 1
             if gram not in self.known[order - 1]:
                 self.known[order - 1].add(gram)
                 self.new[order - 1] = self.n
 
     def has_closed(self, order: int) -> bool:
-        return self.n >= 200 and 4 * self.new[order - 1] <= 3 * self.n
+        sure = all(self.times[gram] >= 3 for gram in self.known[order - 1])
+        return self.n >= 200 and 4 * self.new[order - 1] <= 3 * self.n and sure
 
     def verdict(self, order: int) -> str:
         gram = tuple(self.said[-order:])
