@@ -68,6 +68,7 @@ class _Sample:
 
 def judge() -> None:
     """Judge and write the sample, so that everything behind decode compiles."""
+    from detectors.slots import Slots
     from pipeline.config import Config
     from pipeline.run.judges import Judges
     from pipeline.run.results import Results
@@ -78,6 +79,7 @@ def judge() -> None:
         results = Results(Path(folder), config.output)
         Judges(sample, config, site, None).run([results])
         results.close(sample.names, site)
+    Slots(1, {}).reserve(1000)  # one that grows
 
 
 if __name__ == "__main__":
