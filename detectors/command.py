@@ -16,7 +16,7 @@ from detectors.existence import rules_of
 from detectors.kernels import command as kernel
 from detectors.kernels import readback
 from detectors.lifecycle import SECOND_NS, Learning
-from detectors.slots import Slots
+from detectors.slots import Slots, restore_into, snapshot_of
 from schemas.codes import Direction, Kind, MarkKind, Match, Op, PointType, Protocol, RecordFlag, Space, Transport
 
 _COMMAND = Attack("TA0106", "T0855", "Unauthorized Command Message")
@@ -116,6 +116,7 @@ class CommandDetector:
     def __init__(self, params: Params, learning: Learning) -> None:
         self._keys = Slots(params.max_keys, {"command": kernel.COMMAND})
         self._tags = Slots(params.max_pages, {"tag": readback.TAG}, per=readback.PAGE)
+        self._tables = {"keys": self._keys, "tags": self._tags}
         self._written = np.zeros(readback.BLOOM, np.uint8)
         self._evidence = evidence.buffer()
         self._valued = np.zeros(256, np.uint8)
@@ -161,13 +162,11 @@ class CommandDetector:
 
     def snapshot(self, buckets: Buckets) -> State:
         """All state of these buckets."""
-        tables = {"keys": self._keys, "tags": self._tags}
-        return {f"{part}/{name}": a for part, table in tables.items() for name, a in table.snapshot(buckets).items()}
+        return snapshot_of(self._tables, buckets)
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take over a snapshot."""
-        for part, table in (("keys/", self._keys), ("tags/", self._tags)):
-            table.restore({name.removeprefix(part): a for name, a in state.items() if name.startswith(part)})
+        restore_into(self._tables, state)
         self._mark()
 
     def _mark(self) -> None:

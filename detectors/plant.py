@@ -16,7 +16,7 @@ from detectors.kernels import plant as kernel
 from detectors.kernels import slots as k
 from detectors.lifecycle import SECOND_NS, Learning
 from detectors.plant_rows import Rows
-from detectors.slots import Slots
+from detectors.slots import Slots, restore_into, snapshot_of
 from schemas.codes import Direction, Kind, Match, Op, PointType, Protocol, Space, Transport
 
 _SPOOF = Attack("TA0103", "T0856", "Spoof Reporting Message")
@@ -94,6 +94,7 @@ class PlantDetector:
         self._params = params
         self._devices = Slots(1 << 40, {"group": kernel.GROUP})
         self._pages = Slots(1 << 40, {"tag": kernel.TAG}, per=kernel.PAGE)
+        self._tables = {"devices": self._devices, "pages": self._pages}
         self._evidence = evidence.buffer()
         self._found = np.zeros(3)
         self._known: Mapping[str, NDArray[Any]] = plant_baseline.nothing()
@@ -145,13 +146,11 @@ class PlantDetector:
 
     def snapshot(self, buckets: Buckets) -> State:
         """All state of these buckets; the models are the baseline's, and rows that are being learned are not state."""
-        tables = {"devices": self._devices, "pages": self._pages}
-        return {f"{part}/{name}": a for part, table in tables.items() for name, a in table.snapshot(buckets).items()}
+        return snapshot_of(self._tables, buckets)
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take over a snapshot, made with the same baseline."""
-        for part, table in (("devices/", self._devices), ("pages/", self._pages)):
-            table.restore({name.removeprefix(part): a for name, a in state.items() if name.startswith(part)})
+        restore_into(self._tables, state)
         self._point()
 
     def counters(self) -> Mapping[str, int]:

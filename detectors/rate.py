@@ -17,7 +17,7 @@ from detectors.kernels import rate as kernel
 from detectors.kernels import search
 from detectors.kernels import slots as k
 from detectors.lifecycle import SECOND_NS, Learning
-from detectors.slots import Slots
+from detectors.slots import Slots, restore_into, snapshot_of
 from schemas.codes import Kind, Match, Op, Protocol, Space, Transport
 
 _DENIAL = Attack("TA0107", "T0814", "Denial of Service")
@@ -140,6 +140,7 @@ class RateDetector:
     def __init__(self, params: Params, learning: Learning) -> None:
         self._keys = Slots(params.max_keys, {"counts": kernel.COUNTS})
         self._searches = Slots(params.max_searches, {"search": search.SEARCH}, per=search.PER)
+        self._tables = {"keys": self._keys, "searches": self._searches}
         self._evidence = evidence.buffer()
         self._rules = rules_of(learning, params.window_s, params.rearm_s, params.max_keys)
         self._limits = kernel.Limits(
@@ -183,13 +184,11 @@ class RateDetector:
 
     def snapshot(self, buckets: Buckets) -> State:
         """All state of these buckets."""
-        tables = {"keys": self._keys, "searches": self._searches}
-        return {f"{part}/{name}": a for part, table in tables.items() for name, a in table.snapshot(buckets).items()}
+        return snapshot_of(self._tables, buckets)
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take over a snapshot."""
-        for part, table in (("keys/", self._keys), ("searches/", self._searches)):
-            table.restore({name.removeprefix(part): a for name, a in state.items() if name.startswith(part)})
+        restore_into(self._tables, state)
 
     def counters(self) -> Mapping[str, int]:
         """Keys and searching pairs held, forgotten and refused; bytes of state."""

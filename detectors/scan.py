@@ -18,7 +18,7 @@ from detectors.kernels import scan as kernel
 from detectors.kernels import seen
 from detectors.kernels import slots as k
 from detectors.lifecycle import Learning
-from detectors.slots import Slots
+from detectors.slots import Slots, restore_into, snapshot_of
 from schemas.codes import WRITING, Op
 
 _DISCOVERY = Attack("TA0102", "T0846", "Remote System Discovery")
@@ -114,6 +114,7 @@ class ScanDetector:
     def __init__(self, params: Params, learning: Learning) -> None:
         self._pairs = Slots(params.max_keys, {"seen": seen.SEEN})
         self._clients = Slots(params.max_clients, {"reached": kernel.REACHED}, per=kernel.SET)
+        self._tables = {"pairs": self._pairs, "clients": self._clients}
         self._evidence = evidence.buffer()
         self._writing = np.zeros(256, np.uint8)
         self._writing[[int(op) for op in WRITING]] = 1
@@ -157,13 +158,11 @@ class ScanDetector:
 
     def snapshot(self, buckets: Buckets) -> State:
         """All state of these buckets."""
-        tables = {"pairs": self._pairs, "clients": self._clients}
-        return {f"{part}/{name}": a for part, table in tables.items() for name, a in table.snapshot(buckets).items()}
+        return snapshot_of(self._tables, buckets)
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take over a snapshot."""
-        for part, table in (("pairs/", self._pairs), ("clients/", self._clients)):
-            table.restore({name.removeprefix(part): a for name, a in state.items() if name.startswith(part)})
+        restore_into(self._tables, state)
 
     def learned(self) -> Mapping[str, NDArray[Any]]:
         """Known pairs: `device` is the client, `code` the device that it reaches."""

@@ -141,3 +141,15 @@ class Slots:
             "refused": int(buckets[:, k.REFUSED].sum()),
             "state_bytes": self.nbytes,
         }
+
+
+def snapshot_of(tables: Mapping[str, Slots], buckets: Buckets) -> State:
+    """Everything that several tables hold of `buckets`, each array under "<table>/<name>"."""
+    return {f"{part}/{name}": a for part, table in tables.items() for name, a in table.snapshot(buckets).items()}
+
+
+def restore_into(tables: Mapping[str, Slots], state: Mapping[str, NDArray[Any]]) -> None:
+    """Let each table take over its part of a snapshot."""
+    for part, table in tables.items():
+        own = f"{part}/"
+        table.restore({name.removeprefix(own): a for name, a in state.items() if name.startswith(own)})

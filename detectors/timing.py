@@ -17,7 +17,7 @@ from detectors.kernels import seen
 from detectors.kernels import slots as k
 from detectors.kernels import timing as kernel
 from detectors.lifecycle import SECOND_NS, Learning
-from detectors.slots import Slots
+from detectors.slots import Slots, restore_into, snapshot_of
 from schemas.codes import Kind, LearnState, MarkKind, Match, Op, Protocol, Severity, Transport
 
 _DENIAL = Attack("TA0107", "T0814", "Denial of Service")
@@ -106,6 +106,7 @@ class TimingDetector:
     def __init__(self, params: Params, learning: Learning) -> None:
         self._channels = Slots(params.max_keys, {"channel": kernel.CHANNEL})
         self._devices = Slots(params.max_keys, {"face": kernel.FACE})
+        self._tables = {"channels": self._channels, "devices": self._devices}
         self._evidence = evidence.buffer()
         self._lengths = kernel.Lengths(
             learns_only=learning.learns_only,
@@ -233,13 +234,11 @@ class TimingDetector:
 
     def snapshot(self, buckets: Buckets) -> State:
         """All state of these buckets."""
-        tables = {"channels": self._channels, "devices": self._devices}
-        return {f"{part}/{name}": a for part, table in tables.items() for name, a in table.snapshot(buckets).items()}
+        return snapshot_of(self._tables, buckets)
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take over a snapshot."""
-        for part, table in (("channels/", self._channels), ("devices/", self._devices)):
-            table.restore({name.removeprefix(part): a for name, a in state.items() if name.startswith(part)})
+        restore_into(self._tables, state)
 
     def counters(self) -> Mapping[str, int]:
         """Channels held, live and periodic; forgotten and refused; bytes of state."""
