@@ -17,7 +17,7 @@ from detectors.jit import kernel
 from detectors.kernels.evidence import emit, report
 from detectors.kernels.mix import mix
 from detectors.kernels.readback import take_hole, take_read, take_refusal, take_written
-from detectors.kernels.seen import TYPE_PAIR, about_pair, is_due, is_known, is_live, tick, touch
+from detectors.kernels.seen import TYPE_PAIR, about_pair, is_due, is_known, is_live, is_open, tick, touch
 from detectors.kernels.slots import COUNT, KNOWN, N_BUCKETS, UNSET, find, hash_words, insert, is_key
 from detectors.kernels.wide import PART
 from schemas.codes import Anomaly, Direction, Kind, Match, Op, Quality, RecordFlag, Severity
@@ -152,16 +152,6 @@ def _add(table: Any, rows: Any, rules: Any, live: Any, ts: Any, w0: Any, w1: Any
 
 
 @kernel()
-def _bursts(rows: Any, slot: Any, ts: Any) -> Any:
-    """Whether a burst at `ts` is to be told: for a while from the first, then again an hour later."""
-    since = rows["burst"][slot]
-    if since == UNSET or ts - since >= _HOUR_NS:
-        rows["burst"][slot] = ts
-        return True
-    return ts - since < 10 * _MINUTE_NS
-
-
-@kernel()
 def _count(rows: Any, rules: Any, out: Any, row: Any, slot: Any, live: Any, ts: Any, pair: Any, key: Any) -> None:
     """Count a request of a known writer in its minute."""
     minute = ts // _MINUTE_NS
@@ -176,7 +166,7 @@ def _count(rows: Any, rules: Any, out: Any, row: Any, slot: Any, live: Any, ts: 
         return
     most = np.float64(rows["most"][slot])
     limit = most + RISE * sqrt(most) + FEW
-    if count > limit and _bursts(rows, slot, ts):
+    if count > limit and is_open(rows["burst"], slot, ts, 10 * _MINUTE_NS, _HOUR_NS):
         emit(out, row, -1, TYPE_WRITE_RATE, _HIGH, key, pair, np.nan, np.float64(np.int64(limit)), np.float64(count))
 
 

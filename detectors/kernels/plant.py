@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from detectors.jit import kernel
 from detectors.kernels.evidence import emit
-from detectors.kernels.mix import mix
-from detectors.kernels.seen import about_device
+from detectors.kernels.seen import about_device, about_tag, is_open
 from detectors.kernels.slots import UNSET, find, hash_words, is_key
 from detectors.kernels.wide import PART
 from schemas.codes import Direction, Quality, Severity
@@ -274,16 +273,6 @@ def _weigh(models: Any, model: Any, n: Any, by_error: Any) -> None:
 
 
 @kernel()
-def _is_due(groups: Any, group: Any, ts: Any, settings: Any) -> Any:
-    """Whether evidence at `ts` is to be told: for a while from the first, then again much later."""
-    since = groups["since"][group]
-    if since == UNSET or ts - since >= settings.rearm_ns:
-        groups["since"][group] = ts
-        return True
-    return ts - since < settings.window_ns
-
-
-@kernel()
 def _complete(groups: Any, group: Any, held: Any, models: Any, settings: Any, found: Any, ts: Any, step: Any) -> None:
     """The row of the grid that is being filled is whole, since a record of `step` has come."""
     model = groups["model"][group]
@@ -304,15 +293,9 @@ def _complete(groups: Any, group: Any, held: Any, models: Any, settings: Any, fo
         if found[k] > bound:
             alarmed |= 1 << k
     groups["alarmed"][group] = alarmed
-    if alarmed != 0 and _is_due(groups, group, ts, settings):
+    if alarmed != 0 and is_open(groups["since"], group, ts, settings.window_ns, settings.rearm_ns):
         _weigh(models, model, n, found[0] >= max(found[1], found[2]))
         _name(held, models, model, n)
-
-
-@kernel(inline=True)
-def _about(what: Any, device: Any, w1: Any, sub: Any, name: Any, addr: Any) -> Any:
-    """Key of a finding of type `what` about a tag."""
-    return mix(mix(mix(mix(mix(np.uint64(what), device), w1), sub), name), addr)
 
 
 @kernel()
@@ -380,7 +363,7 @@ def plants(
             if held["due"][tag] == DEVIATING:
                 emit(out, i, j, TYPE_DEVIATION, _MEDIUM, parent, _ZERO, low, high, x)
             else:
-                about = _about(TYPE_CONTRIBUTOR, device, w1, w2, w3, addr)
+                about = about_tag(TYPE_CONTRIBUTOR, device, w1, w2, w3, addr)
                 emit(out, i, j, TYPE_CONTRIBUTOR, _LOW, about, parent, low, high, x)
             held["due"][tag] = 0
     return len(wire.ts)

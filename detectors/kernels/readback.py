@@ -14,6 +14,7 @@ import numpy as np
 from detectors.jit import i64, kernel
 from detectors.kernels.evidence import emit
 from detectors.kernels.mix import mix
+from detectors.kernels.seen import about_tag, is_open
 from detectors.kernels.slots import KNOWN, UNSET, find, hash_words, insert, is_key
 from detectors.kernels.wide import PART
 from schemas.codes import Direction, Quality, Severity
@@ -93,12 +94,6 @@ def mark_all(keys: Any, used: Any, written: Any) -> None:
     written[:] = 0
     for slot in range(used):
         written[_mark(keys[slot, 0], keys[slot, 4])] = 1
-
-
-@kernel(inline=True)
-def _about(what: Any, device: Any, w1: Any, sub: Any, name: Any, addr: Any) -> Any:
-    """Key of a finding of type `what` about a tag."""
-    return mix(mix(mix(mix(mix(np.uint64(what), device), w1), sub), name), addr)
 
 
 @kernel()
@@ -184,16 +179,6 @@ def _hole_after(tags: Any, held: Any, device: Any, ts: Any) -> Any:
     zero = np.uint64(0)
     page = _page(tags, device, _HOLES, zero, zero, zero)
     return page >= 0 and held["seen"][page * PAGE] > ts
-
-
-@kernel()
-def _is_due(starts: Any, tag: Any, ts: Any) -> Any:
-    """Whether evidence at `ts` is to be told: for a while from the first, then again much later."""
-    since = starts[tag]
-    if since == UNSET or ts - since >= _REARM:
-        starts[tag] = ts
-        return True
-    return ts - since < _WINDOW
 
 
 @kernel(inline=True)
@@ -282,9 +267,9 @@ def take_read(wire: Any, points: Any, i: Any, tags: Any, held: Any, written: Any
         elif (flags & HAS_LAST) != 0 and not _same(x, expected) and _changed(tags, held, tag, device, ts, live):
             what = TYPE_GHOST
         starts = held["since"] if what == TYPE_NOT_TAKEN else held["changed_since"]
-        if what != 0 and _is_due(starts, tag, ts):
+        if what != 0 and is_open(starts, tag, ts, _WINDOW, _REARM):
             rank = _HIGH if what == TYPE_NOT_TAKEN else _MEDIUM
-            about = _about(what, device, w1, w2, w3, addr)
+            about = about_tag(what, device, w1, w2, w3, addr)
             emit(out, i, j, what, rank, about, np.uint64(0), expected, expected, x)
         held["last"][tag] = x
         held["seen"][tag] = max(held["seen"][tag], ts)

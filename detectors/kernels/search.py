@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from detectors.jit import kernel
 from detectors.kernels.evidence import emit
-from detectors.kernels.seen import TYPE_PAIR, about_pair
+from detectors.kernels.seen import TYPE_PAIR, about_pair, is_open
 from detectors.kernels.settle import popcount
 from detectors.kernels.slots import UNSET, find, hash_words, insert
 from schemas.codes import Severity
@@ -105,16 +105,6 @@ def _bits(rows: Any, at: Any) -> Any:
 
 
 @kernel()
-def _is_due(rows: Any, at: Any, ts: Any, limits: Any) -> Any:
-    """Whether evidence at `ts` is to be told: for a while from the first, then again much later."""
-    since = rows["since"][at]
-    if since == UNSET or ts - since >= limits.rearm_ns:
-        rows["since"][at] = ts
-        return True
-    return ts - since < limits.window_ns
-
-
-@kernel()
 def strange(
     rows: Any, base: Any, kind: Any, h: Any, what: Any, limit: Any, limits: Any, ts: Any, row: Any, hi: Any, lo: Any,
     device: Any, out: Any,
@@ -128,6 +118,6 @@ def strange(
             continue
         most = limit if window == 0 else limit * limits.hour
         seen = THINGS[_bits(rows, at)]
-        if seen > most and _is_due(rows, at, ts, limits):
+        if seen > most and is_open(rows["since"], at, ts, limits.window_ns, limits.rearm_ns):
             key, pair = about_pair(what, hi, lo, device), about_pair(TYPE_PAIR, hi, lo, device)
             emit(out, row, -1, what, _HIGH, key, pair, np.nan, np.float64(most), np.float64(seen))

@@ -153,15 +153,30 @@ def look(table: Any, w0: Any, w1: Any, w2: Any, w3: Any, w4: Any) -> Any:
 
 
 @kernel()
+def is_open(starts: Any, at: Any, ts: Any, window_ns: Any, rearm_ns: Any) -> Any:
+    """Whether evidence at `ts` is to be told: for `window_ns` from the first, then again `rearm_ns` after it.
+
+    Args:
+        starts: int64, start of the window of each subject, UNSET before its first evidence; opened here.
+        at: the subject.
+    """
+    since = starts[at]
+    if since == UNSET or ts - since >= rearm_ns:
+        starts[at] = ts
+        return True
+    return ts - since < window_ns
+
+
+@kernel()
 def is_due(rows: Any, slot: Any, ts: Any, rules: Any) -> Any:
-    """Whether a stranger's sighting at `ts` is evidence; opens its window where none is open."""
-    if slot < 0:
-        return True
-    since = rows["since"][slot]
-    if since == UNSET or ts - since >= rules.rearm_ns:
-        rows["since"][slot] = ts
-        return True
-    return ts - since < rules.window_ns
+    """Whether a stranger's sighting at `ts` is evidence; of one that finds no room, always."""
+    return slot < 0 or is_open(rows["since"], slot, ts, rules.window_ns, rules.rearm_ns)
+
+
+@kernel(inline=True)
+def about_tag(what: Any, device: Any, w1: Any, sub: Any, name: Any, addr: Any) -> Any:
+    """Key of a finding of type `what` about a tag; `w1` tells its unit and space."""
+    return mix(mix(mix(mix(mix(np.uint64(what), device), w1), sub), name), addr)
 
 
 @kernel()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from detectors.jit import kernel
 from detectors.kernels.evidence import report
 from detectors.kernels.mix import mix
-from detectors.kernels.seen import TYPE_PAIR, about_pair
+from detectors.kernels.seen import TYPE_PAIR, about_pair, is_open
 from detectors.kernels.slots import KNOWN, STATUS, UNSET, find, hash_words, insert, is_key
 from schemas.codes import Anomaly, Kind, LearnState, Severity
 
@@ -271,16 +271,6 @@ def settle(rows: Any, slot: Any) -> None:
 
 
 @kernel()
-def _is_due(rows: Any, slot: Any, ts: Any, settings: Any) -> Any:
-    """Whether evidence at `ts` is to be told: for a while from the first, then again much later."""
-    since = rows["since"][slot]
-    if since == UNSET or ts - since >= settings.rearm_ns:
-        rows["since"][slot] = ts
-        return True
-    return ts - since < settings.window_ns
-
-
-@kernel()
 def _judge(
     wire: Any, i: Any, table: Any, rows: Any, slot: Any, symbol: Any, before: Any, earlier: Any, settings: Any,
     out: Any, hi: Any, lo: Any,
@@ -293,7 +283,7 @@ def _judge(
         return
     if _is_held(table, device, hi, lo, _key(mode), _gram(order, before, earlier, symbol)) >= 0:
         return
-    if not _is_due(rows, slot, ts, settings):
+    if not is_open(rows["since"], slot, ts, settings.window_ns, settings.rearm_ns):
         return
     single = _key(mode // ORDERS * ORDERS)
     what = TYPE_TRANSITION if _is_held(table, device, hi, lo, single, symbol) >= 0 else TYPE_SYMBOL

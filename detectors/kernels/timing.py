@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from detectors.jit import kernel
 from detectors.kernels.evidence import emit
 from detectors.kernels.mix import mix
-from detectors.kernels.seen import TYPE_PAIR, about_pair
+from detectors.kernels.seen import TYPE_PAIR, about_pair, is_open
 from detectors.kernels.slots import KNOWN, STATUS, UNSET, find, hash_words, insert, is_key
 from schemas.codes import Anomaly, Kind, LearnState, Match, Severity
 
@@ -221,16 +221,6 @@ def _near(mean: Any, x: Any, n: Any) -> Any:
 
 
 @kernel()
-def _is_due(starts: Any, slot: Any, ts: Any, lengths: Any) -> Any:
-    """Whether evidence at `ts` is to be told: for a while from the first, then again much later."""
-    since = starts[slot]
-    if since == UNSET or ts - since >= lengths.rearm_ns:
-        starts[slot] = ts
-        return True
-    return ts - since < lengths.window_ns
-
-
-@kernel()
 def _learn(rows: Any, slot: Any, gap: Any, answer: Any, ts: Any, lengths: Any) -> Any:
     """Take a gap and a response time as normal; whether the channel has just gone live."""
     n = rows["n"][slot]
@@ -258,7 +248,7 @@ def _judge(
     pair = about_pair(TYPE_PAIR, hi, lo, device)
     least = np.float64(rows["least"][slot])
     often = is_periodic(rows, slot) and lengths.faster * np.float64(recent) < least
-    if often and _is_due(rows["since"], slot, ts, lengths):
+    if often and is_open(rows["since"], slot, ts, lengths.window_ns, lengths.rearm_ns):
         key = about_pair(TYPE_FASTER, hi, lo, device)
         emit(out, i, -1, TYPE_FASTER, _MEDIUM, key, pair, least, np.nan, np.float64(recent))
     most = lengths.slower * np.float64(rows["slowest"][slot]) + _MOMENT_S
@@ -266,7 +256,7 @@ def _judge(
         rows["behind"][slot] = 0
         return
     rows["behind"][slot] = min(rows["behind"][slot] + 1, 255)
-    if rows["behind"][slot] >= BEHIND and _is_due(rows["behind_since"], slot, ts, lengths):
+    if rows["behind"][slot] >= BEHIND and is_open(rows["behind_since"], slot, ts, lengths.window_ns, lengths.rearm_ns):
         key = about_pair(TYPE_SLOWER, hi, lo, device)
         emit(out, i, -1, TYPE_SLOWER, _LOW, key, pair, np.nan, most, np.float64(answer))
 

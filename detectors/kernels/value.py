@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from detectors.jit import kernel
 from detectors.kernels.evidence import emit
 from detectors.kernels.mix import mix
-from detectors.kernels.seen import TYPE_PAIR, about_pair
+from detectors.kernels.seen import TYPE_PAIR, about_pair, about_tag
 from detectors.kernels.settle import (
     CONSTANT,
     COUNTER,
@@ -192,12 +192,6 @@ def learn(hot: Any, cold: Any, tag: Any, x: Any, ts: Any, kind: Any, side: Any, 
         settle(hot, cold, tag, lengths)
         return True
     return False
-
-
-@kernel(inline=True)
-def about_tag(what: Any, device: Any, w1: Any, sub: Any, name: Any, addr: Any) -> Any:
-    """Key of a finding of type `what` about a tag."""
-    return mix(mix(mix(mix(mix(np.uint64(what), device), w1), sub), name), addr)
 
 
 @kernel()
