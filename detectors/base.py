@@ -137,6 +137,10 @@ class Alerts:
         """No alerts."""
         return _NO_ALERTS
 
+    def take(self, keep: NDArray[np.bool_]) -> Alerts:
+        """Those of which `keep` says so."""
+        return Alerts(**{f.name: getattr(self, f.name)[keep] for f in fields(Alerts)})
+
     @staticmethod
     def join(parts: Sequence[Alerts]) -> Alerts:
         """All alerts of one batch in the order of their records; those of one record keep the order of `parts`."""

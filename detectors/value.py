@@ -181,7 +181,7 @@ class ValueDetector:
         return {
             **self.slots.counters(),
             "tags": int(states[1:].sum()),
-            **{state.name.lower(): int(states[state]) for state in LearnState if state},
+            **{s.name.lower(): int(states[s]) for s in (LearnState.LEARN, LearnState.SHADOW, LearnState.LIVE)},
             **{name: int(kinds[kind]) for kind, name in enumerate(settle.KINDS) if name},
             **{f"skipped: {r}": int(n) for r, n in zip(kernel.SKIP_REASONS, self._skipped, strict=False)},
             "learned anew": int(self._skipped[kernel.ANEW]),

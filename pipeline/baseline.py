@@ -135,14 +135,15 @@ NOTHING = "nothing"
 
 
 def _learned(detector: Detector) -> pa.Table:
-    rows = _rows(detector.name, detector.learned())
+    rows = rows_of(detector.name, detector.learned())
     if rows.num_rows:
         return rows
     state = np.array([LearnState.LIVE], np.uint8)
-    return _rows(detector.name, {"parameter": np.array([NOTHING]), "state": state})
+    return rows_of(detector.name, {"parameter": np.array([NOTHING]), "state": state})
 
 
-def _rows(detector: str, columns: Mapping[str, NDArray[Any]]) -> pa.Table:
+def rows_of(detector: str, columns: Mapping[str, NDArray[Any]]) -> pa.Table:
+    """Rows of schema BASELINE from columns as `Detector.learned` gives them; those that are missing say "none"."""
     n = len(next(iter(columns.values()), ()))
     arrays = []
     for column in BASELINE_COLUMNS:

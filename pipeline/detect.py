@@ -88,6 +88,8 @@ class Loop:
             found = detector.on_mark(mark)
             if found is not None:
                 self.findings.add(found.records, found.alerts)
+        if mark.kind is MarkKind.CONTROL:
+            self.findings.order(mark.text)
         if mark.kind is MarkKind.TIME:
             self.findings.advance(mark.ts_ns)
 

@@ -80,6 +80,17 @@ def _escaped(character: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def packed_address(text: str) -> bytes | None:
+    """The 16 bytes of an address as RECORD has them; None where `text` is none."""
+    from ipaddress import IPv4Address, ip_address
+
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    return bytes(10) + b"\xff\xff" + address.packed if isinstance(address, IPv4Address) else address.packed
+
+
 def address_text(address: bytes | NDArray[Any]) -> str:
     """An address of RECORD (16 bytes, or the two uint64 words of them) as text; empty for all zeros.
 

@@ -69,17 +69,21 @@ class Setup:
     ) -> detect.Loop:
         learning = replace(self.config.learning, start_ns=start_ns)
         detectors = detect.build(enabled, learning, self.config.params)
-        uid = ""
+        types = types_of(detectors)
+        uid, taught = "", None
         if self.baseline is not None:
+            from pipeline import approval
             from pipeline.baseline import adopt
 
-            adopt(self.baseline.table, detectors)
+            adopt(approval.settled(self.baseline.table), detectors)
             uid = self.baseline.digest
+            taught = approval.taught_of(self.baseline.table, {kind.uid: code for code, kind in types.items()})
         findings = Findings(
-            types_of(detectors),
+            types,
             site=self.site,
             names=names,
             baseline_uid=uid,
             versions={d.name: d.version for d in detectors},
+            taught=taught,
         )
         return detect.Loop(detectors, findings, marks_time=marks_time, reading=reading)

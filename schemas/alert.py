@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from schemas.field import Column, schema_of
 
-VERSION = 1
+VERSION = 2
 CATEGORY_UID = 2
 CLASS_UID = 2004
 
@@ -89,6 +89,7 @@ ALERT_COLUMNS: tuple[Column, ...] = (
     Column("observed_value", pa.float64(), "the value seen, the most extreme so far; NaN where none", float("nan")),
     Column("outcome", pa.uint8(), "what became of the operation (Outcome)"),
     Column("evidences", pa.list_(pa.field("item", EVIDENCE, nullable=False)), "pointers to the first records", []),
+    Column("subject_key", pa.uint64(), "what it is about beside device and type, as a hash: by it a finding is taught"),
     Column("baseline_uid", pa.string(), "digest of the baseline that judged, empty for none", ""),
 )
 

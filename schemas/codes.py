@@ -306,12 +306,16 @@ class Outcome(IntEnum):
 
 
 class LearnState(IntEnum):
-    """Where a key stands in its learning: LEARN collects, SHADOW calibrates and says nothing, LIVE alarms."""
+    """Where a key stands in its learning: LEARN collects, SHADOW calibrates and says nothing, LIVE alarms.
+
+    PROVISIONAL only stands in baselines: learned, so that it is normal, but of so little that a person should approve.
+    """
 
     UNKNOWN = 0
     LEARN = 1
     SHADOW = 2
     LIVE = 3
+    PROVISIONAL = 4
 
 
 class Role(IntEnum):

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from pipeline.cli.app_baseline import baseline
 from pipeline.errors import ConfigError, FieldtapError
 
 EXIT_ERROR = 2
@@ -61,6 +62,8 @@ def app() -> None:
     Exit codes: 0 done (a capture that breaks off is a warning), 2 bad input or output, 130 interrupted.
     """
 
+
+app.add_command(baseline)
 
 _paths = click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=_PATH)
 _config = click.option("--config", type=_PATH, help="Settings (TOML); see infra/config/fieldtap.toml.")
@@ -164,33 +167,6 @@ def archive(bootstrap: str, store: str, config: Path | None, name: str | None, u
     from pipeline.cli import workers
 
     sys.exit(workers.archive(bootstrap, store, config, name, until_end=until_end))
-
-
-@app.group()
-def baseline() -> None:
-    """Look at baselines."""
-
-
-@baseline.command("show")
-@click.argument("file", type=_PATH)
-@click.option("--detector", help="Only what this detector learned.")
-@click.option("--limit", type=click.IntRange(0), default=50, show_default=True, help="Rows at most, 0 for all.")
-def baseline_show(file: Path, detector: str | None, limit: int) -> None:
-    """What FILE takes for normal."""
-    from pipeline.cli import baselines
-
-    baselines.show(file, detector, limit)
-
-
-@baseline.command("diff")
-@click.argument("old", type=_PATH)
-@click.argument("new", type=_PATH)
-@click.option("--limit", type=click.IntRange(0), default=200, show_default=True, help="Rows at most, 0 for all.")
-def baseline_diff(old: Path, new: Path, limit: int) -> None:
-    """What NEW takes for normal that OLD does not, and the other way round."""
-    from pipeline.cli import baselines
-
-    baselines.diff(old, new, limit)
 
 
 @app.command()

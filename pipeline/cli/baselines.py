@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from pipeline import baseline
+from pipeline import approval, baseline
 from pipeline.cli.screen import Screen
-from pipeline.names import address_text, protocol_text, tag_text
+from pipeline.errors import ConfigError, OutputError
+from pipeline.names import address_text, function_text, protocol_text, tag_text
 from pipeline.show import print_table
 from pipeline.show.tables import Shown, number
 
 _MODBUS = 1
-_STATES = ("", "learning", "shadow", "live")
+_STATES = ("", "learning", "shadow", "live", "provisional")
 
 
-def show(file: Path, detector: str | None, limit: int) -> None:
+def show(file: Path, selection: Mapping[str, Any], limit: int) -> None:
     """Print what `file` takes for normal.
 
     Raises:
         BaselineError: it is no baseline.
     """
     found = baseline.read(file)
-    rows = found.table
-    if detector is not None:
-        rows = rows.filter(pc.equal(rows.column("detector"), detector))
+    rows = found.table.filter(pa.array(approval.Selection(**selection).of(found.table)))
     screen = Screen()
     screen.say(f"baseline {found.digest[:16]}, {found.table.num_rows:,} rows")
     for capture in found.lineage.get("captures", []):
         screen.say(f"learned from {capture.get('path', '')}, {capture.get('packets', 0):,} packets")
     shown = [
-        (*_key(row), number(row["value"]), _STATES[row["state"] & 3], f"{row['n']:,}") for row in _rows(rows, limit)
+        (
+            *_key(row),
+            number(row["value"]),
+            _state(row["state"]),
+            f"{row['n']:,}",
+        )
+        for row in _rows(rows, limit)
     ]
     print_table(Shown((*_KEY, "value>", "state", "seen>"), shown, rows.num_rows), "rows")
 
@@ -48,6 +52,64 @@ def diff(old: Path, new: Path, limit: int) -> None:
     rows = baseline.diff(baseline.read(old).table, baseline.read(new).table)
     shown = [(row["change"], *_key(row), _side(row, "old"), _side(row, "new")) for row in _rows(rows, limit)]
     print_table(Shown(("change", *_KEY, "old>", "new>"), shown, rows.num_rows), "differences")
+
+
+def approve(file: Path, out: Path | None, selection: Mapping[str, Any], *, everything: bool) -> None:
+    """`fieldtap baseline approve`.
+
+    Raises:
+        BaselineError, OutputError: see :func:`pipeline.approval.approve`.
+        ConfigError: nothing is selected, and not everything meant.
+    """
+    meant = approval.Selection(**selection)
+    if meant.is_everything and not everything:
+        raise ConfigError("approve: say which entries (--detector, --device …), or --all")
+    n = approval.approve(baseline.read(file), meant, out or file)
+    Screen().say(f"{out or file}: {n:,} entries approved")
+
+
+def forget(file: Path, out: Path | None, selection: Mapping[str, Any]) -> None:
+    """`fieldtap baseline forget`.
+
+    Raises:
+        BaselineError, OutputError: see :func:`pipeline.approval.forget`.
+        ConfigError: nothing is selected.
+    """
+    meant = approval.Selection(**selection)
+    if meant.is_everything:
+        raise ConfigError("forget: say which entries (--detector, --device …)")
+    n = approval.forget(baseline.read(file), meant, out or file)
+    Screen().say(f"{out or file}: {n:,} rows forgotten")
+
+
+def teach(file: Path, results: Path, findings: Sequence[str], out: Path | None) -> None:
+    """`fieldtap baseline teach`.
+
+    Raises:
+        BaselineError, OutputError: see :func:`pipeline.approval.teach`; no findings lie in `results`.
+    """
+    n = approval.teach(baseline.read(file), findings_of(results), findings, out or file)
+    Screen().say(f"{out or file}: {n:,} findings taught as normal")
+
+
+def findings_of(results: Path) -> pa.Table:
+    """The findings of a result of `run`, or of a store of workers: the last row of each, schema ALERT.
+
+    Raises:
+        OutputError: there are none.
+    """
+    import polars as pl
+
+    from pipeline.findings import fold
+    from schemas.alert import ALERT
+
+    for pattern in ("alerts/part-*.parquet", "findings/**/*.parquet"):
+        files = sorted(file for file in results.glob(pattern) if file.stat().st_size)
+        if files:
+            rows = pl.concat([pl.read_parquet(file, hive_partitioning=False) for file in files], how="diagonal")
+            known = [name for name in ALERT.names if name in rows.columns]
+            return fold(rows.select(known).to_arrow())
+    raise OutputError(f"{results}: holds no findings of fieldtap (no alerts/part-*.parquet, no findings/)")
 
 
 _KEY = ("detector", "device", "unit>", "tag", "client", "parameter", "code")
@@ -78,8 +140,17 @@ def _code(row: Mapping[str, Any]) -> str:
         return ""
     if row["parameter"] == "service":
         return f"{protocol_text(code >> 56)} port {code & 0xFFFF}"
+    if row["parameter"] in ("function", "asked") and code > 0xFFFF:
+        return f"{protocol_text(code >> 56)} {function_text(code >> 56, code >> 32 & 0xFFFF, code & 0xFFFFFFFF)}"
     return f"{code:#x}" if code > 0xFFFF else str(code)
 
 
 def _side(row: Mapping[str, Any], side: str) -> str:
-    return "" if row["change"] == {"old": "added", "new": "removed"}[side] else number(row[f"{side}_value"])
+    if row["change"] == {"old": "added", "new": "removed"}[side]:
+        return ""
+    value = number(row[f"{side}_value"])
+    return f"{value} {_state(row[f'{side}_state'])}" if row["old_state"] != row["new_state"] else value
+
+
+def _state(state: int) -> str:
+    return _STATES[state] if state < len(_STATES) else f"state {state}"

@@ -66,6 +66,7 @@ def run(
         from pipeline.baseline import Baseline
 
         known = Baseline.load(baseline)
+        screen.doubts(known.table)
     report, code = _conduct(
         screen, lambda hooks: composition.run(paths, out, settings, site=names, baseline=known, hooks=hooks)
     )

@@ -13,6 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from pipeline.run import Progress, Report
 
 _COMPILE_S = 40
@@ -104,6 +106,17 @@ class Screen:
             return
         self.table([*_traffic(report), *(_findings(report) if judged else ())])
         self.say(f"written to {report.out}")
+
+    def doubts(self, baseline: pa.Table) -> None:
+        """Say how many entries of a baseline nobody has approved."""
+        from pipeline.approval import is_provisional
+
+        n = int(is_provisional(baseline).sum())
+        if n:
+            self.note(
+                f"fieldtap: {n:,} entries of the baseline were hardly seen while learning: "
+                "`fieldtap baseline show --provisional`"
+            )
 
     def table(self, rows: Iterable[_Row]) -> None:
         """A short table of what came of it: heading, number, and what more there is to say."""

@@ -67,6 +67,8 @@ def setup_of(config: Path | None, site: Path | None, baseline: Path | None, run:
 
 def _tell_learning(setup: Setup) -> None:
     screen, learning = Screen(), setup.config.learning
+    if setup.baseline is not None:
+        screen.doubts(setup.baseline.table)
     if setup.baseline is None:
         screen.say(f"no baseline: a new run learns from its first {learning.site_s / 60:g} min")
     elif untaught := setup.untaught():

@@ -43,7 +43,7 @@ class Evidence:
             device=batch.device[alerts.row],
             severity=alerts.severity.astype(np.int64),
             rank=OUTCOME_RANK[np.minimum(alerts.outcome, 3)],
-            extent=_extent(alerts),
+            extent=extent_of(alerts.low, alerts.high, alerts.observed),
         )
 
     def by_bucket(self) -> Iterator[tuple[int, Pieces]]:
@@ -72,10 +72,14 @@ def _split(codes: NDArray[np.int64]) -> list[Pieces]:
     return np.split(order, np.flatnonzero(ordered[1:] != ordered[:-1]) + 1)
 
 
-def _extent(alerts: Alerts) -> NDArray[np.float64]:
-    """Distance of the value to the nearest bound of normal; where there are no bounds, its magnitude."""
-    seen = alerts.observed
+def extent_of(
+    low: NDArray[np.float64], high: NDArray[np.float64], observed: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Distance of a value to the nearest bound of normal; where there are no bounds, its magnitude.
+
+    -inf where there is no value.
+    """
     with np.errstate(invalid="ignore", over="ignore"):
-        outside = np.fmax(alerts.low - seen, seen - alerts.high)
-    outside = np.where(np.isnan(outside), np.abs(seen), outside)
-    return np.where(np.isnan(seen), -np.inf, outside)
+        outside = np.fmax(low - observed, observed - high)
+    outside = np.where(np.isnan(outside), np.abs(observed), outside)
+    return np.where(np.isnan(observed), -np.inf, outside)

@@ -16,6 +16,7 @@ from detectors.columns import Columns
 from pipeline.findings.bucket import LIMIT, Bucket
 from pipeline.findings.evidence import Evidence, Pieces
 from pipeline.findings.rows import RowWriter
+from pipeline.findings.taught import Taught, ordered
 from pipeline.findings.window import Activities, Identity, Window, finding_uid, subject_of
 from pipeline.site import Site
 from schemas.codes import Activity
@@ -55,6 +56,7 @@ class Findings:
         baseline_uid: str = "",
         versions: Mapping[str, str] | None = None,
         settings: FindingSettings | None = None,
+        taught: Taught | None = None,
     ) -> None:
         """An empty stage.
 
@@ -65,6 +67,7 @@ class Findings:
             baseline_uid: digest of the baseline that judges, empty for none.
             versions: version of each detector by its name.
             settings: how evidence is merged.
+            taught: what is no finding, by the baseline; marks may teach more.
 
         Raises:
             ValueError: the text of a finding type has a field that does not exist.
@@ -78,7 +81,8 @@ class Findings:
         self._done: list[tuple[Window, Activities]] = []
         self._deadlines: list[tuple[int, int, int, Window]] = []
         self._serial = 0
-        self._counts = {"evidence": 0, "findings": 0, "rows": 0}
+        self._taught = (taught or Taught(), Taught())  # by the baseline, by marks
+        self._counts = {"evidence": 0, "findings": 0, "rows": 0, "taught": 0, "orders refused": 0}
 
     def add(self, batch: Columns, alerts: Alerts) -> None:
         """Merge the evidence that `batch` gave.
@@ -92,7 +96,9 @@ class Findings:
         if unknown:
             raise ValueError(f"evidence of unknown finding types {sorted(unknown)}")
         self._counts["evidence"] += len(alerts)
-        evidence = Evidence.of(batch, alerts)
+        evidence = self._untaught(batch, alerts)
+        if not len(evidence.alerts):
+            return
         for number, pieces in evidence.by_bucket():
             bucket = self._buckets.setdefault(number, Bucket(limit=self._limit))
             for start, stop, time in bucket.minutes(evidence.ts[pieces]):
@@ -103,6 +109,12 @@ class Findings:
         self._rows.sort(key=lambda row: row[0])
         self._done.extend((window, told) for _, window, told in self._rows)
         self._rows.clear()
+
+    def order(self, text: str) -> None:
+        """What a CONTROL mark says: a subject that is normal from now on.  What makes no sense is counted."""
+        order = ordered(text)
+        if order is None or not self._taught[1].add(*order):
+            self._counts["orders refused"] += 1
 
     def advance(self, ts_ns: int) -> None:
         """Record time has come to `ts_ns`: write the CLOSE rows of windows that have ended."""
@@ -122,7 +134,7 @@ class Findings:
         return self._writer.table(done)
 
     def counters(self) -> dict[str, int]:
-        """Pieces of evidence, findings and rows made so far; windows held; evidence dropped for want of room."""
+        """Evidence, findings and rows so far; evidence that was taught as normal; windows; dropped for want of room."""
         return {
             **self._counts,
             "windows": sum(len(b.windows) for b in self._buckets.values()),
@@ -133,12 +145,15 @@ class Findings:
         """All state of these device buckets in canonical order; rows not yet taken are no part of it."""
         from pipeline.findings.state import pack
 
-        return pack({int(b): self._buckets[int(b)] for b in buckets if int(b) in self._buckets})
+        held = {int(b): self._buckets[int(b)] for b in buckets if int(b) in self._buckets}
+        return pack(held, self._taught[1].within(buckets))
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take over a snapshot, beside buckets that are not yet held."""
-        from pipeline.findings.state import unpack
+        from pipeline.findings.state import taught_of, unpack
 
+        for identity, extent in taught_of(state):
+            self._taught[1].add(identity, extent)
         for number, bucket in unpack(state).items():
             bucket.limit = self._limit
             self._buckets[number] = bucket
@@ -146,6 +161,15 @@ class Findings:
                 window.quiet = self._writer.quiet(window.subject)
                 if not window.told:
                     self._schedule(window)
+
+    def _untaught(self, batch: Columns, alerts: Alerts) -> Evidence:
+        """The evidence without what was taught."""
+        evidence = Evidence.of(batch, alerts)
+        for taught in self._taught:
+            if len(taught) and (known := taught.of(evidence)).any():
+                self._counts["taught"] += int(known.sum())
+                evidence = Evidence.of(batch, evidence.alerts.take(~known))
+        return evidence
 
     def _merge(self, bucket: Bucket, evidence: Evidence, pieces: Pieces) -> None:
         """Evidence of one bucket within one minute of its time."""

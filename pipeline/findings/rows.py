@@ -96,6 +96,7 @@ class RowWriter:
             "device_name": facts.device_name,
             "tag": facts.tag,
             "device": window.identity[0],
+            "subject_key": window.identity[2],
         }
 
     def _analytic(self, kind: FindingType, told: Activities) -> dict[str, Any]:

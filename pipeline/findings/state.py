@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from detectors.base import State
 from pipeline.findings.bucket import Bucket
-from pipeline.findings.window import FUNCTION_LIMIT, Pointer, Subject, Window
+from pipeline.findings.window import FUNCTION_LIMIT, Identity, Pointer, Subject, Window
 from schemas.alert import EVIDENCE_LIMIT
 
 _NO_TIME = np.iinfo(np.int64).min
@@ -34,8 +34,8 @@ _NUMBERS: dict[str, type[Any]] = {
 _SUBJECT = tuple(name for name in Subject._fields if name not in ("client", "server"))
 
 
-def pack(buckets: Mapping[int, Bucket]) -> State:
-    """Arrays of `buckets`; the same state gives the same bytes."""
+def pack(buckets: Mapping[int, Bucket], taught: Sequence[tuple[Identity, float]] = ()) -> State:
+    """Arrays of `buckets`, and of what marks have taught; the same state gives the same bytes."""
     numbers = sorted(buckets)
     held = [(n, w) for n in numbers for _, w in sorted(buckets[n].windows.items())]
     windows = [w for _, w in held]
@@ -55,6 +55,8 @@ def pack(buckets: Mapping[int, Bucket]) -> State:
         "pointers": _padded([[n for p in w.pointers for n in p] for w in windows], EVIDENCE_LIMIT * 5),
         "functions_n": np.array([len(w.functions) for w in windows], np.int64),
         "pointers_n": np.array([len(w.pointers) for w in windows], np.int64),
+        "taught": np.array([identity for identity, _ in taught], np.uint64).reshape(-1, 3),
+        "taught_extent": np.array([extent for _, extent in taught], np.float64),
     }
     for name, kind in _NUMBERS.items():
         state[name] = np.array([getattr(w, name) for w in windows], kind)
@@ -70,6 +72,13 @@ def unpack(state: Mapping[str, NDArray[Any]]) -> dict[int, Bucket]:
     for i, number in enumerate(state["of_bucket"].tolist()):
         buckets[number].hold(_window(state, i))
     return buckets
+
+
+def taught_of(state: Mapping[str, NDArray[Any]]) -> Iterator[tuple[Identity, float]]:
+    """What marks had taught; nothing in a state that is older than teaching."""
+    for identity, extent in zip(state.get("taught", ()), state.get("taught_extent", ()), strict=True):
+        device, what, key = identity.tolist()
+        yield (device, what, key), float(extent)
 
 
 def _time(bucket: Bucket) -> int:

@@ -92,6 +92,7 @@ def learn(
         CaptureError: as :func:`run`.
     """
     from pipeline import baseline as baselines
+    from pipeline.approval import mark_provisional
 
     _check_file(out)
     source = Source(paths, config.decode, hooks or Hooks())
@@ -100,7 +101,7 @@ def learn(
     report = source.report(out, judges.run())
     report.kept = not report.interrupted
     if report.kept:
-        baselines.write(out, baselines.collect(judges.detectors), _lineage(source, settings))
+        baselines.write(out, mark_provisional(baselines.collect(judges.detectors)), _lineage(source, settings))
     return report
 
 

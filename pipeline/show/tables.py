@@ -145,10 +145,11 @@ def alerts(results: Results, filters: Filters, limit: int) -> Shown:
             r["analytic_uid"],
             r["finding_info_desc"] or r["finding_info_title"],
             " ".join(a["technique_uid"] for a in r["attacks"]),
+            f"{r['finding_info_uid']:016x}"[:8],
         )
         for r in _times(frame, "first_seen_time").iter_rows(named=True)
     ]
-    return Shown(("severity", "first seen (UTC)", "count>", "detector", "what", "ATT&CK"), shown, total)
+    return Shown(("severity", "first seen (UTC)", "count>", "detector", "what", "ATT&CK", "id"), shown, total)
 
 
 def records(results: Results, filters: Filters, limit: int) -> Shown:
@@ -171,19 +172,9 @@ def records(results: Results, filters: Filters, limit: int) -> Shown:
 def _client_is(results: Results, text: str) -> pl.Expr:
     """Records whose client has this address, or a name with this part."""
     wanted = {ip for ip, name in results.client_names.items() if text.lower() in name.lower()} | {text}
-    packed = [a for a in map(_packed, sorted(wanted)) if a is not None]
+    packed = [a for a in map(words.packed_address, sorted(wanted)) if a is not None]
     client = pl.when(pl.col("client_is_src") == 1).then("src_ip").otherwise("dst_ip")
     return pl.any_horizontal(*(client.cast(pl.Binary) == pl.lit(a) for a in packed), pl.lit(value=False))
-
-
-def _packed(text: str) -> bytes | None:
-    from ipaddress import IPv4Address, ip_address
-
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    return bytes(10) + b"\xff\xff" + address.packed if isinstance(address, IPv4Address) else address.packed
 
 
 _ARROWS = {Kind.REQUEST: "→", Kind.RESPONSE: "←", Kind.TIMEOUT: "✗", Kind.UNSOLICITED: "←"}

@@ -115,6 +115,28 @@ def test_learn_then_run_then_compare_baselines(plant: Path, tmp_path: Path) -> N
     assert "findings 0" in " ".join(run.stdout.split())
 
 
+def test_a_finding_is_taught_by_the_id_that_show_prints(plant: Path, tmp_path: Path) -> None:
+    known = tmp_path / "b.parquet"
+    assert fieldtap("learn", plant / "plant.pcap", "--out", known).exit_code == 0
+    assert "provisional" in fieldtap("baseline", "show", known, "--provisional").stdout
+    gone = fieldtap("baseline", "forget", known, "--detector", "peer", "--client", "10.10.2.21")
+    assert gone.exit_code == 0, gone.output
+    capture = plant / "plant.pcap"
+    assert fieldtap("run", capture, "--out", tmp_path / "out", "--baseline", known).exit_code == 0
+    shown = fieldtap("show", tmp_path / "out", "--detector", "peer.new_pair").stdout.splitlines()[1:]
+    ids = [line.split()[-1] for line in shown if "10.10.2.21" in line]
+    assert len(ids) > 2
+    taught = fieldtap("baseline", "teach", known, tmp_path / "out", ids[0])
+    assert taught.exit_code == 0, taught.output
+    assert fieldtap("run", capture, "--out", tmp_path / "again", "--baseline", known).exit_code == 0
+    left = fieldtap("show", tmp_path / "again", "--detector", "peer.new_pair").stdout
+    assert [uid for uid in ids if uid in left] == ids[1:]
+    assert fieldtap("baseline", "approve", known, "--all", "--out", tmp_path / "all.parquet").exit_code == 0
+    assert "no rows" in fieldtap("baseline", "show", tmp_path / "all.parquet", "--provisional").stdout
+    nothing = fieldtap("baseline", "forget", known)
+    assert (nothing.exit_code, "say which entries" in nothing.stderr) == (2, True)
+
+
 def test_decode_writes_records_and_points_only(plant: Path, results: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert fieldtap("decode", plant / "plant.pcap", "--out", out).exit_code == 0
