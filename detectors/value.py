@@ -9,30 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors import evidence
+from detectors import evidence, value_baseline
 from detectors.base import Alerts, Attack, Buckets, FindingType, Mark, Recalled, State
 from detectors.columns import Columns, records
-from detectors.existence import baseline_columns
-from detectors.kernels import settle, still
-from detectors.kernels import slots as k
+from detectors.kernels import drift, settle, upset
 from detectors.kernels import value as kernel
+from detectors.kernels.learning import PAGE
 from detectors.lifecycle import SECOND_NS, Learning
 from detectors.slots import Slots
 from schemas.codes import Direction, Kind, LearnState, Match, Op, PointType, Protocol, Space, Transport
 
 _MODIFY = Attack("TA0106", "T0836", "Modify Parameter")
 _SPOOF = Attack("TA0103", "T0856", "Spoof Reporting Message")
-
-SIDES = {kernel.REPORTED: "reported", kernel.WRITTEN: "written"}
-HOT_PARAMETERS = {"gap_ns": "gap", "kind": "kind", "type": "type"}
-COLD_PARAMETERS = ("low", "high", "margin", "step", "unchanged", "longest", "longest_ns")
-PARAMETERS = (*COLD_PARAMETERS, *HOT_PARAMETERS)
-"""Parameters of a tag in a baseline, after "reported." or "written.": the learned range, the margin as a share of it,
-the largest normal step, the share of polls without a change, the longest standstill in polls and in ns, the longest
-silence, the kind (`detectors.kernels.settle.KINDS`), and how its points were encoded (PointType, or as
-`detectors.kernels.wide` has it): learned of one encoding of the site file, it says nothing about another."""
-_FEW_REPORTS = 4
-"""A reported tag with fewer than this part of `value_samples` goes into a baseline as not learned."""
+_CONTROL = Attack("TA0106", "T0831", "Manipulation of Control")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,13 +110,66 @@ class ValueDetector:
             attacks=(_SPOOF,),
             confidence=60,
         ),
+        FindingType(
+            code=kernel.TYPE_DRIFT,
+            uid="value.drift",
+            title="Level moves",
+            text="{tag} of {device} has moved to about {observed}, its level was {expected}",
+            types=("value", "operational"),
+            analytic_type=3,
+            attacks=(_SPOOF,),
+            confidence=50,
+        ),
+        FindingType(
+            code=kernel.TYPE_REST,
+            uid="value.rest",
+            title="State lasts longer than ever",
+            text="{tag} of {device} has been in one state for {observed}, before at most {expected}",
+            types=("value", "operational"),
+            analytic_type=3,
+            attacks=(_SPOOF, _CONTROL),
+            confidence=40,
+            measure="s",
+        ),
+        FindingType(
+            code=kernel.TYPE_BIT,
+            uid="value.bit",
+            title="Bit changed that never did",
+            text="{tag} of {device} reads {observed}, in which a bit has changed that never did before",
+            types=("value",),
+            analytic_type=3,
+            attacks=(_SPOOF,),
+            confidence=50,
+        ),
+        FindingType(
+            code=kernel.TYPE_STATE,
+            uid="value.state",
+            title="State never seen",
+            text="{tag} of {device} reads {observed}, a state that it never had",
+            types=("value",),
+            analytic_type=3,
+            attacks=(_SPOOF,),
+            confidence=50,
+        ),
+        FindingType(
+            code=upset.TYPE_SEVERAL,
+            uid="value.several",
+            title="Many tags of a device deviate together",
+            text="{observed} of {device} deviate within ten seconds: a restart, lost sensors, or not the device it was",
+            types=("value", "operational"),
+            analytic_type=3,
+            attacks=(_SPOOF, _CONTROL),
+            confidence=60,
+            measure="tags",
+        ),
     )
 
     def __init__(self, params: Params, learning: Learning) -> None:
         self.learning = learning
-        self.slots = Slots(params.max_pages, {"hot": settle.HOT, "cold": settle.COLD}, per=kernel.PAGE)
+        self.slots = Slots(params.max_pages, {"hot": settle.HOT, "cold": settle.COLD, "drift": drift.DRIFT}, per=PAGE)
         self._evidence = evidence.buffer()
         self._skipped = np.zeros(len(kernel.SKIP_REASONS) + 1, np.int64)
+        self._withheld = np.zeros(1, np.int64)
         self._lengths = settle.Lengths(
             learns_only=learning.learns_only,
             value_ns=learning.value_ns,
@@ -143,9 +185,9 @@ class ValueDetector:
 
     def on_batch(self, batch: Columns) -> Alerts:
         """Judge and learn."""
-        if not len(batch) or batch.offsets[0] == batch.offsets[-1]:
+        if not len(batch):
             return Alerts.none()
-        most = int(np.diff(batch.offsets).max())
+        most = kernel.PIECES * int(np.diff(batch.offsets).max())
         if most > len(self._evidence.marks):
             self._evidence = evidence.buffer(most)
         wire = kernel.Wire(*(evidence.read_only(getattr(batch, name)) for name in kernel.Wire._fields))
@@ -153,9 +195,10 @@ class ValueDetector:
         return evidence.run(lambda at: self._scan(at, wire, points), len(batch), self.slots, self._evidence, most)
 
     def _scan(self, start: int, wire: kernel.Wire, points: kernel.Values) -> int:
-        hot, cold = self.slots.held["hot"], self.slots.held["cold"]
-        table = self.slots.table
-        at: int = kernel.values(start, wire, points, table, hot, cold, self._lengths, self._skipped, self._evidence)
+        tags = upset.Tags(**self.slots.held, withheld=self._withheld)
+        at: int = kernel.values(
+            start, wire, points, self.slots.table, tags, self._lengths, self._skipped, self._evidence
+        )
         return at
 
     def on_mark(self, mark: Mark) -> Recalled | None:
@@ -184,87 +227,17 @@ class ValueDetector:
             **{s.name.lower(): int(states[s]) for s in (LearnState.LEARN, LearnState.SHADOW, LearnState.LIVE)},
             **{name: int(kinds[kind]) for kind, name in enumerate(settle.KINDS) if name},
             **{f"skipped: {r}": int(n) for r, n in zip(kernel.SKIP_REASONS, self._skipped, strict=False)},
+            "withheld after a command": int(self._withheld[0]),
             "learned anew": int(self._skipped[kernel.ANEW]),
         }
 
     def learned(self) -> Mapping[str, NDArray[Any]]:
-        """A row for each tag and parameter, see PARAMETERS; a tag with too few values says LEARN in `state`."""
-        hot, cold = self.slots.rows("hot").copy(), self.slots.rows("cold").copy()
-        settle.settle_all(hot, cold, self._lengths)
-        tags = np.flatnonzero(hot["state"])
-        hot, cold = hot[tags], cold[tags]
-        keys = self.slots.keys[tags // kernel.PAGE]
-        side = (keys[:, 1] >> np.uint64(48)).astype(np.int64)
-        enough = (side == kernel.WRITTEN) | (_FEW_REPORTS * hot["n"] >= self.learning.value_samples)
-        numbers = [*(cold[name] for name in COLD_PARAMETERS), *(hot[name] for name in HOT_PARAMETERS.values())]
-        names = [[f"{SIDES[s]}.{name}" for name in PARAMETERS] for s in SIDES]
-        one = baseline_columns(
-            device=keys[:, 0],
-            unit=(keys[:, 1] & np.uint64(0xFFFFFFFF)).astype(np.uint32),
-            space=(keys[:, 1] >> np.uint64(32) & np.uint64(0xFFFF)).astype(np.uint16),
-            addr=keys[:, 4] << np.uint64(3) | (tags % kernel.PAGE).astype(np.uint64),
-            addr_sub=keys[:, 2].astype(np.uint32),
-            name_id=keys[:, 3],
-            state=np.where(enough, LearnState.LIVE, LearnState.LEARN).astype(np.uint8),
-            n=hot["n"].astype(np.uint64),
-            first=cold["first"],
-            last=np.maximum(cold["first"], hot["seen"]),
-        )
-        rows = {name: np.repeat(column, len(PARAMETERS), axis=0) for name, column in one.items()}
-        rows["value"] = np.column_stack(numbers).astype(np.float64).reshape(-1)
-        rows["parameter"] = np.array(names, "U24")[side - 1].reshape(-1)
-        return rows
+        """A row for each tag and parameter, see `detectors.value_baseline`."""
+        return value_baseline.learned(self.slots, self._lengths)
 
     def adopt(self, baseline: Mapping[str, NDArray[Any]]) -> None:
         """Its learned tags are judged from the first record; the others learn from their own first sight."""
-        keep = np.flatnonzero(np.asarray(baseline["state"]) == LearnState.LIVE)
-        rows = {name: np.asarray(column)[keep] for name, column in baseline.items()}
-        side, field = _parameters(rows["parameter"])
-        words = np.zeros((len(keep), k.WORDS), np.uint64)
-        unit, space = np.asarray(rows["unit"]).astype(np.uint64), np.asarray(rows["space"]).astype(np.uint64)
-        words[:, 0] = rows["device"]
-        words[:, 1] = unit | space << np.uint64(32) | side << np.uint64(48)
-        words[:, 2] = rows["addr_sub"]
-        words[:, 3] = rows["name_id"]
-        addr = np.asarray(rows["addr"], np.uint64)
-        words[:, 4] = addr >> np.uint64(3)
-        tags = self._pages(words) * kernel.PAGE + (addr & np.uint64(7)).astype(np.int64)
-        self._set(tags, field, rows)
-
-    def _pages(self, words: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """The slots of pages, cleared where they are new."""
-        before = len(self.slots)
-        slots = self.slots.add(words, k.KNOWN)
-        for page in range(before, len(self.slots)):
-            kernel.clear(self.slots.held["hot"], self.slots.held["cold"], page)
-        return slots
-
-    def _set(self, tags: NDArray[np.int64], field: NDArray[np.int64], rows: Mapping[str, NDArray[Any]]) -> None:
-        hot, cold = self.slots.held["hot"], self.slots.held["cold"]
-        value = np.asarray(rows["value"], np.float64)
-        cold["unchanged"][tags] = 1.0
-        for name in ("longest", "longest_ns", "moved"):
-            cold[name][tags] = 0
-        for name in ("type", "same"):
-            hot[name][tags] = 0
-        for i, name in enumerate(PARAMETERS):
-            held, place = (hot, HOT_PARAMETERS[name]) if name in HOT_PARAMETERS else (cold, name)
-            held[place][tags[field == i]] = value[field == i]
-        hot["n"][tags] = rows["n"].astype(np.int64)
-        hot["last"][tags] = np.nan
-        hot["seen"][tags] = rows["last"].astype(np.int64)
-        cold["first"][tags] = rows["first"].astype(np.int64)
-        for name in ("since", "told"):
-            cold[name][tags] = still.NEVER
-        for tag in np.unique(tags):
-            settle.apply_bounds(hot, cold, tag)
-
-
-def _parameters(names: NDArray[Any]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """(direction class, index into PARAMETERS) of each parameter's name."""
-    codes = {f"{SIDES[side]}.{name}": (side, i) for side in SIDES for i, name in enumerate(PARAMETERS)}
-    pairs = np.array([codes[str(name)] for name in names], np.int64).reshape(-1, 2)
-    return pairs[:, 0].astype(np.uint64), pairs[:, 1]
+        value_baseline.adopt(self.slots, baseline)
 
 
 def example(rng: np.random.Generator) -> list[Columns]:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.quality import iec104, process
+from benchmarks.quality import faults, iec104, process
 from benchmarks.quality.metrics import Measure
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,6 +26,7 @@ CASES: dict[str, Callable[[Path], list[Measure]]] = {
     "pasad": process.pasad,
     "skab": process.skab,
     "iec104": iec104.energy,
+    "faults": faults.faults,
 }
 HEAD = "| data | measure | measured | floor | goal | | always alarmed | as often at random |"
 

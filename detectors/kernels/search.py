@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from detectors.jit import kernel
 from detectors.kernels.evidence import emit
 from detectors.kernels.seen import TYPE_PAIR, about_pair, is_open
-from detectors.kernels.settle import popcount
 from detectors.kernels.slots import UNSET, find, hash_words, insert
+from detectors.kernels.words import popcount
 from schemas.codes import Severity
 
 SEARCH = np.dtype(

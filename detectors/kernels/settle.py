@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from detectors.jit import kernel
-from detectors.kernels.still import ANALOG, still_limit
+from detectors.kernels.drift import settle_drift
+from detectors.kernels.still import ANALOG, settle_rest, still_limit
 from detectors.kernels.wide import BASE
+from detectors.kernels.words import BITFIELD, DISCRETE, is_bits, popcount, settle_states
 from schemas.codes import LearnState, PointType
 
 LEARN = int(LearnState.LEARN)
@@ -20,12 +22,11 @@ SHADOW = int(LearnState.SHADOW)
 LIVE = int(LearnState.LIVE)
 
 CONSTANT = 1
-DISCRETE = 2
 COUNTER = 4
 UNSCORABLE = 5
-KINDS = ("", "constant", "discrete", "analog", "counter", "unscorable")
+KINDS = ("", "constant", "discrete", "analog", "counter", "unscorable", "bit field")
 """What a tag was found to be: one value; few values, no margin; a range with margin and steps; rising or falling
-throughout, steps alone; a register that is no quantity of its own, such as the low half of a float."""
+throughout, steps alone; a register that is no quantity of its own, such as the low half of a float; bits alone."""
 
 HOT = np.dtype(
     [
@@ -59,23 +60,35 @@ COLD = np.dtype(
         ("wider", np.float64),
         ("wrapped", np.float64),
         ("travel", np.float64),
+        ("mean", np.float64),
+        ("unchanged", np.float64),
         ("bits", np.uint64),
         ("first", np.int64),
         ("since", np.int64),
-        ("ups", np.int64),
-        ("downs", np.int64),
         ("moved", np.int64),
-        ("told", np.int64),
-        ("longest", np.int64),
         ("longest_ns", np.int64),
-        ("unchanged", np.float64),
+        ("squares", np.float32),
+        ("variance", np.float32),
+        ("rest_low", np.float32),
+        ("rest_high", np.float32),
+        ("ups", np.uint32),
+        ("downs", np.uint32),
+        ("longest", np.uint32),
+        ("fresh", np.uint32),
+        ("ones", np.uint32),
+        ("always", np.uint32),
+        ("changed", np.uint16),
+        ("toggled", np.uint16),
+        ("doubled", np.uint16),
     ]
 )
 """What only learning and alarms touch: extremes and largest step of the first part of learning, then of all; margin
-as a share of the range; largest step where the number wraps; way travelled; one bit for each distinct value; ns of
-first sight; ns since it is out of range; steps up, steps down; ns of the value that did not change since; ns at which
-standing still was told; longest standstill learned, in polls and in ns; share of polls without a change.  While
-learning, `margin` and `wider` are the overshoot of range and steps up to the latest mark."""
+as a share of the range; largest step where the number wraps; way travelled; mean; share of polls without a change;
+one bit for each distinct value; ns of first sight; ns since it is out of range, or at which a standstill was told; ns
+of the value that did not change since; longest standstill learned, in ns; mean square of steps; variance; longest rest
+at either end of the range, in seconds; steps up, steps down; longest standstill in polls; values until the last new
+one; bits that were ever set, and that always were; changes looked at, bits that flipped in them, and how many were a
+power of two.  While learning, `margin` and `wider` are the overshoot of range and steps up to the latest mark."""
 
 FEW = 10
 """Up to so many distinct values a tag is a state, not a quantity."""
@@ -122,16 +135,6 @@ def unwrapped(d: Any, kind: Any) -> Any:
 
 
 @kernel()
-def popcount(bits: Any) -> Any:
-    """How many bits are set."""
-    n = 0
-    while bits != 0:
-        bits &= bits - np.uint64(1)
-        n += 1
-    return n
-
-
-@kernel()
 def overshoot(hot: Any, cold: Any, tag: Any) -> Any:
     """How far the last part of learning went beyond the first, as a share of the first's range, at most 1."""
     width = cold["high"][tag] - cold["low"][tag]
@@ -169,10 +172,12 @@ def classify(hot: Any, cold: Any, tag: Any) -> Any:
         return CONSTANT
     kind = np.int64(hot["type"][tag])
     distinct = popcount(cold["bits"][tag])
-    ups = cold["ups"][tag]
-    downs = cold["downs"][tag]
+    ups = np.int64(cold["ups"][tag])
+    downs = np.int64(cold["downs"][tag])
     if distinct > FEW and (100 * downs <= ups or 100 * ups <= downs):
         return COUNTER
+    if distinct > FEW and is_bits(cold, tag):
+        return BITFIELD
     if distinct > FEW and kind in (_U16, _I16):
         wide = width > 0.9 * _SPAN16
         rough = width > 0.5 * _SPAN16 and cold["travel"][tag] > 0.25 * width * np.float64(hot["n"][tag] - 1)
@@ -192,17 +197,17 @@ def apply_bounds(hot: Any, cold: Any, tag: Any) -> None:
     hot["low"][tag] = low - slack
     hot["high"][tag] = high + slack
     hot["reach"][tag] = cold["step"][tag]
-    if kind in (COUNTER, UNSCORABLE):
+    if kind in (COUNTER, UNSCORABLE, BITFIELD):
         hot["low"][tag] = -np.inf
         hot["high"][tag] = np.inf
-    if kind in (CONSTANT, DISCRETE, UNSCORABLE):
+    if kind in (CONSTANT, DISCRETE, UNSCORABLE, BITFIELD):
         hot["reach"][tag] = np.inf
     hot["still"][tag] = still_limit(cold, tag, kind, hot["n"][tag])
     hot["state"][tag] = LIVE
 
 
 @kernel()
-def settle(hot: Any, cold: Any, tag: Any, lengths: Any) -> None:
+def settle(hot: Any, cold: Any, drift: Any, tag: Any, lengths: Any) -> None:
     """End the learning of a tag: margin = the setting + the overshoot, at least one step of a tag that walks.
 
     The largest normal step is that learned, times one plus `step_margin` plus the overshoot of steps, plus
@@ -226,14 +231,19 @@ def settle(hot: Any, cold: Any, tag: Any, lengths: Any) -> None:
     cold["margin"][tag] = margin
     cold["step"][tag] = step * (1.0 + lengths.step_margin + wider) + floor
     steps = hot["n"][tag] - 1
-    moves = cold["ups"][tag] + cold["downs"][tag]
+    moves = np.int64(cold["ups"][tag]) + np.int64(cold["downs"][tag])
     cold["unchanged"][tag] = 1.0 - np.float64(moves) / np.float64(steps) if steps > 0 else 0.0
+    variance = np.float64(cold["variance"][tag])
+    roughness = np.float64(cold["squares"][tag]) / variance if variance > 0.0 else 0.0
+    settle_drift(drift, tag, found == ANALOG, hot["n"][tag], roughness)
+    settle_rest(cold, tag, found == DISCRETE and popcount(cold["bits"][tag]) == 2)
+    settle_states(cold, tag, found, np.int64(hot["type"][tag]), hot["n"][tag])
     apply_bounds(hot, cold, tag)
 
 
 @kernel()
-def settle_all(hot: Any, cold: Any, lengths: Any) -> None:
+def settle_all(hot: Any, cold: Any, drift: Any, lengths: Any) -> None:
     """Settle every tag that is still learning."""
     for tag in range(len(hot)):
         if hot["state"][tag] in (LEARN, SHADOW):
-            settle(hot, cold, tag, lengths)
+            settle(hot, cold, drift, tag, lengths)

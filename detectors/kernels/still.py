@@ -1,4 +1,4 @@
-"""Still: a quantity that always moved and no longer does.
+"""Still: a quantity that always moved and no longer does; a state that lasts longer than it ever did.
 
 A standstill is improbable when it is longer than chance allows for polls on their own, and half as long again as the
 longest one learned, in polls and in time: a second client that polls faster makes more polls, not more time.
@@ -13,7 +13,9 @@ import numpy as np
 from detectors.jit import kernel
 
 ANALOG = 3
-"""The kind of tag that is judged; see `detectors.kernels.settle.KINDS`."""
+"""The kind of tag whose standing still is judged; see `detectors.kernels.settle.KINDS`."""
+RESTS = 50
+"""Rests in a state that learning must have seen before a longer one says anything."""
 MOVES = 50
 """Changes that learning must have seen of a tag before its standing still says anything."""
 OFTEN = 10
@@ -24,6 +26,7 @@ LONGEST = 65_535
 """Polls without a change are counted up to here."""
 NEVER = np.iinfo(np.int64).min
 
+_SECOND = 1e9
 _MINUTE = 60_000_000_000
 _BREAK = 10 * _MINUTE
 """A silence that ends a standstill: nobody knows what the value did."""
@@ -53,10 +56,12 @@ def still_limit(cold: Any, tag: Any, kind: Any, n: Any) -> Any:
 
     0 where nothing can be said: of tags that rest for long, learning has seen too few rests to know the longest.
     """
+    if cold["rest_low"][tag] > 0.0 or cold["rest_high"][tag] > 0.0:
+        return 1
     unchanged = cold["unchanged"][tag]
     if kind != ANALOG or (1.0 - unchanged) * np.float64(n - 1) < MOVES - 0.5:
         return 0
-    limit = max(patience(unchanged), (3 * cold["longest"][tag]) // 2 + 2)
+    limit = max(patience(unchanged), (3 * np.int64(cold["longest"][tag])) // 2 + 2)
     return limit if limit < LONGEST and OFTEN * limit <= n else 0
 
 
@@ -69,18 +74,43 @@ def note(hot: Any, cold: Any, tag: Any, x: Any, ts: Any) -> None:
         return
     if hot["same"][tag] == 0:
         cold["moved"][tag] = seen
-        cold["told"][tag] = NEVER
+        cold["since"][tag] = NEVER
     if hot["same"][tag] < LONGEST:
         hot["same"][tag] += 1
 
 
 @kernel()
 def learn_still(hot: Any, cold: Any, tag: Any, x: Any, ts: Any) -> None:
-    """Take a standstill as normal."""
+    """Take a standstill as normal, and where one ends, the rest of the state."""
+    seen = hot["seen"][tag]
+    if x != hot["last"][tag] and ts - seen <= _BREAK:
+        rest = np.float64(ts - (cold["moved"][tag] if hot["same"][tag] > 0 else seen)) / _SECOND
+        if hot["last"][tag] < x:
+            cold["rest_low"][tag] = max(np.float64(cold["rest_low"][tag]), rest)
+        else:
+            cold["rest_high"][tag] = max(np.float64(cold["rest_high"][tag]), rest)
     note(hot, cold, tag, x, ts)
     if hot["same"][tag] > 0:
-        cold["longest"][tag] = max(cold["longest"][tag], np.int64(hot["same"][tag]))
+        cold["longest"][tag] = max(np.int64(cold["longest"][tag]), np.int64(hot["same"][tag]))
         cold["longest_ns"][tag] = max(cold["longest_ns"][tag], ts - cold["moved"][tag])
+
+
+@kernel()
+def settle_rest(cold: Any, tag: Any, has_two: Any) -> None:
+    """Forget the longest rests of a tag that has not two states, or went through them too seldom."""
+    if not has_two or cold["ups"][tag] < RESTS:
+        cold["rest_low"][tag] = 0.0
+    if not has_two or cold["downs"][tag] < RESTS:
+        cold["rest_high"][tag] = 0.0
+
+
+@kernel()
+def rest_limit(hot: Any, cold: Any, tag: Any, x: Any) -> Any:
+    """Seconds that the state may last: half as long again as ever, and two polls; 0.0 where nothing is known."""
+    longest = np.float64(cold["rest_low"][tag] if x <= cold["low"][tag] else cold["rest_high"][tag])
+    if longest <= 0.0:
+        return 0.0
+    return 1.5 * longest + 2.0 * np.float64(min(hot["gap"][tag], _MINUTE)) / _SECOND
 
 
 @kernel()
@@ -89,8 +119,14 @@ def is_stuck(hot: Any, cold: Any, tag: Any, ts: Any, lengths: Any) -> Any:
     lasting = ts - cold["moved"][tag]
     if lasting < cold["longest_ns"][tag] // 2 * 3 + 2 * min(hot["gap"][tag], _MINUTE):
         return False
-    told = cold["told"][tag]
-    if told == NEVER or ts - told >= lengths.rearm_ns:
-        cold["told"][tag] = ts
+    return is_due(cold, tag, ts, lengths)
+
+
+@kernel(inline=True)
+def is_due(cold: Any, tag: Any, ts: Any, lengths: Any) -> Any:
+    """Whether an alarm that lasts is evidence at `ts`: for a while from its beginning, then again much later."""
+    since = cold["since"][tag]
+    if since == NEVER or ts - since >= lengths.rearm_ns:
+        cold["since"][tag] = ts
         return True
-    return ts - told < lengths.window_ns
+    return ts - since < lengths.window_ns

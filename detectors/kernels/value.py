@@ -1,4 +1,4 @@
-"""Value: the range and the steps of each tag, learned, calibrated, then held against every value.
+"""Value: what each tag has learned, held against every value: range, steps, level, standstills, states and bits.
 
 Tags lie in pages of eight consecutive addresses, so that a poll of 125 registers costs 16 lookups.
 """
@@ -11,23 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.jit import kernel
+from detectors.kernels.drift import ALLOWED, accept, drifts
 from detectors.kernels.evidence import emit
-from detectors.kernels.mix import mix
+from detectors.kernels.learning import PAGE, REPORTED, WRITTEN, begin, clear, learn
 from detectors.kernels.seen import TYPE_PAIR, about_pair, about_tag
-from detectors.kernels.settle import (
-    CONSTANT,
-    COUNTER,
-    LEARN,
-    LIVE,
-    SHADOW,
-    mark_extremes,
-    settle,
-    unwrapped,
-)
+from detectors.kernels.settle import CONSTANT, COUNTER, LIVE, unwrapped
 from detectors.kernels.slots import KNOWN, STATUS, find, hash_words, insert, is_key
-from detectors.kernels.still import NEVER, is_stuck, learn_still, note
+from detectors.kernels.still import NEVER, is_due, is_stuck, note, rest_limit
+from detectors.kernels.upset import commanded, tell
 from detectors.kernels.wide import PART, TYPED
-from schemas.codes import Direction, PointType, Quality, Severity
+from detectors.kernels.words import BITFIELD, DISCRETE, is_strange
+from schemas.codes import Direction, Op, PointType, Quality, Severity
 
 TYPE_RANGE = 301
 TYPE_WRITTEN_RANGE = 302
@@ -35,14 +29,17 @@ TYPE_JUMP = 303
 TYPE_WRITTEN_JUMP = 304
 TYPE_CONSTANT = 305
 TYPE_STUCK = 306
+TYPE_DRIFT = 307
+TYPE_REST = 308
+TYPE_BIT = 309
+TYPE_STATE = 310
 
-PAGE = 8
-"""Tags to a page."""
-
-REPORTED = 1
-WRITTEN = 2
-"""Direction class: what the device says, what it is told."""
 _WRITTEN_SIDE = np.uint64(WRITTEN << 48)
+_PLACE = np.uint64((1 << 48) - 1)
+_SET_BY_PEOPLE = 3
+"""Kinds up to this one (constant, discrete, analog) are what an operator sets; counters and bits are heartbeats."""
+PIECES = 8
+"""Most pieces of evidence that one value gives: range, step or standstill, state, level, each with its device's."""
 
 SKIPPED_QUALITY = 0
 SKIPPED_DIRECTION = 1
@@ -71,6 +68,7 @@ _BOOL = int(PointType.BOOL)
 _LOW = int(Severity.LOW)
 _MEDIUM = int(Severity.MEDIUM)
 _HIGH = int(Severity.HIGH)
+_RESTART = int(Op.RESTART)
 
 
 class Wire(NamedTuple):
@@ -82,6 +80,7 @@ class Wire(NamedTuple):
     src_ip: NDArray[np.uint64]
     dst_ip: NDArray[np.uint64]
     client_is_src: NDArray[np.uint8]
+    op: NDArray[np.uint8]
     offsets: NDArray[np.int32]
 
 
@@ -107,98 +106,8 @@ def _side(direction: Any) -> Any:
 
 
 @kernel()
-def clear(hot: Any, cold: Any, page: Any) -> None:
-    """Forget the eight tags of `page`."""
-    for tag in range(page * PAGE, (page + 1) * PAGE):
-        hot["state"][tag] = 0
-        hot["n"][tag] = 0
-
-
-@kernel()
-def begin(hot: Any, cold: Any, tag: Any, x: Any, ts: Any, kind: Any) -> None:
-    """First sight of a tag."""
-    hot["low"][tag] = x
-    hot["high"][tag] = x
-    hot["last"][tag] = x
-    hot["reach"][tag] = 0.0
-    hot["seen"][tag] = ts
-    hot["gap"][tag] = 0
-    hot["n"][tag] = 1
-    hot["state"][tag] = LEARN
-    hot["kind"][tag] = 0
-    hot["type"][tag] = kind
-    hot["alarmed"][tag] = 0
-    hot["same"][tag] = 0
-    hot["still"][tag] = 0
-    cold["first"][tag] = ts
-    cold["since"][tag] = NEVER
-    cold["low"][tag] = x
-    cold["high"][tag] = x
-    cold["step"][tag] = 0.0
-    cold["wrapped"][tag] = 0.0
-    cold["travel"][tag] = 0.0
-    cold["margin"][tag] = 0.0
-    cold["wider"][tag] = 0.0
-    cold["ups"][tag] = 0
-    cold["downs"][tag] = 0
-    cold["bits"][tag] = _bit(x)
-    cold["moved"][tag] = ts
-    cold["told"][tag] = NEVER
-    cold["longest"][tag] = 0
-    cold["longest_ns"][tag] = 0
-    cold["unchanged"][tag] = 0.0
-
-
-@kernel(inline=True)
-def _bit(x: Any) -> Any:
-    """One of 64 bits by the value: their number in the union estimates how many distinct values there were."""
-    return np.uint64(1) << (mix(np.uint64(0), np.float64(x + 0.0).view(np.uint64)) >> np.uint64(58))
-
-
-@kernel()
-def learn(hot: Any, cold: Any, tag: Any, x: Any, ts: Any, kind: Any, side: Any, lengths: Any) -> Any:
-    """Take a value as normal; whether the tag has just gone live."""
-    hot["n"][tag] += 1
-    n = hot["n"][tag]
-    d = x - hot["last"][tag]
-    size = abs(d)
-    hot["low"][tag] = min(hot["low"][tag], x)
-    hot["high"][tag] = max(hot["high"][tag], x)
-    hot["reach"][tag] = max(hot["reach"][tag], size)
-    way = unwrapped(d, kind)
-    cold["wrapped"][tag] = max(cold["wrapped"][tag], abs(way))
-    cold["travel"][tag] += size
-    if way > 0.0:
-        cold["ups"][tag] += 1
-    elif way < 0.0:
-        cold["downs"][tag] += 1
-    cold["bits"][tag] |= _bit(x)
-    learn_still(hot, cold, tag, x, ts)
-    hot["gap"][tag] = max(hot["gap"][tag], ts - hot["seen"][tag])
-    hot["last"][tag] = x
-    hot["seen"][tag] = max(hot["seen"][tag], ts)
-    if lengths.learns_only:
-        if n >= 16 and (n & (n - 1)) == 0:
-            mark_extremes(hot, cold, tag)
-        return False
-    samples = lengths.samples if side == REPORTED else lengths.writes
-    age = ts - cold["first"][tag]
-    if hot["state"][tag] == LEARN:
-        if 4 * age >= 3 * lengths.value_ns and 4 * n >= 3 * samples:
-            mark_extremes(hot, cold, tag)
-            hot["state"][tag] = SHADOW
-        return False
-    if age >= lengths.value_ns and n >= samples:
-        settle(hot, cold, tag, lengths)
-        return True
-    return False
-
-
-@kernel()
-def _grade_range(hot: Any, cold: Any, tag: Any, x: Any, side: Any, kind: Any) -> Any:
+def _grade_range(hot: Any, cold: Any, tag: Any, x: Any, kind: Any) -> Any:
     """Severity of a value outside its range: by how far, as a share of the range."""
-    if side == WRITTEN:
-        return _HIGH
     if hot["kind"][tag] == CONSTANT:
         return _LOW if kind == _BOOL else _MEDIUM
     width = cold["high"][tag] - cold["low"][tag]
@@ -231,17 +140,6 @@ def jump_limit(hot: Any, tag: Any, x: Any, ts: Any, kind: Any) -> Any:
 
 
 @kernel()
-def _out_of_range(hot: Any, cold: Any, tag: Any, ts: Any, lengths: Any) -> Any:
-    """Whether a value outside its range at `ts` is evidence: not when it has lain there for the whole window."""
-    hot["alarmed"][tag] = 1
-    since = cold["since"][tag]
-    if since == NEVER or ts - since >= lengths.rearm_ns:
-        cold["since"][tag] = ts
-        return True
-    return ts - since < lengths.window_ns
-
-
-@kernel()
 def holds_tag(table: Any, hot: Any, device: Any, w1: Any, w2: Any, w3: Any, addr: Any) -> Any:
     """Whether anything is known of a tag."""
     w4 = addr >> np.uint64(3)
@@ -250,16 +148,132 @@ def holds_tag(table: Any, hot: Any, device: Any, w1: Any, w2: Any, w3: Any, addr
 
 
 @kernel()
-def values(
-    start: Any, wire: Any, points: Any, table: Any, hot: Any, cold: Any, lengths: Any, skipped: Any, out: Any
-) -> Any:
+def is_written(table: Any, hot: Any, of: Any) -> Any:
+    """Whether anybody ever wrote a tag: what people set stands still, takes new states and moves at will."""
+    device, w1, w2, w3, addr = of
+    return holds_tag(table, hot, device, (w1 & _PLACE) | _WRITTEN_SIDE, w2, w3, addr)
+
+
+@kernel()
+def judge_written(
+    table: Any, tags: Any, tag: Any, of: Any, x: Any, ts: Any, form: Any, lengths: Any, parent: Any, out: Any, at: Any
+) -> None:
+    """Hold a value that somebody writes against what was written before."""
+    hot, cold = tags.hot, tags.cold
+    i, j = at
+    device, w1, w2, w3, addr = of
+    low, high, last = hot["low"][tag], hot["high"][tag], hot["last"][tag]
+    if x < low or x > high:
+        hot["alarmed"][tag] = 1
+        if is_due(cold, tag, ts, lengths):
+            key = about_tag(TYPE_WRITTEN_RANGE, device, w1, w2, w3, addr)
+            emit(out, i, j, TYPE_WRITTEN_RANGE, _HIGH, key, parent, low, high, x)
+        return
+    hot["alarmed"][tag] = 0
+    cold["since"][tag] = NEVER
+    size, limit = jump_limit(hot, tag, x, ts, form)
+    if size > limit:
+        key = about_tag(TYPE_WRITTEN_JUMP, device, w1, w2, w3, addr)
+        emit(out, i, j, TYPE_WRITTEN_JUMP, _grade_jump(size, limit), key, parent, last - limit, last + limit, x)
+    elif x != last and hot["kind"][tag] <= _SET_BY_PEOPLE:
+        commanded(table, tags, device, ts, lengths)
+
+
+@kernel()
+def judge_range(
+    table: Any, tags: Any, tag: Any, of: Any, x: Any, ts: Any, form: Any, lengths: Any, out: Any, at: Any
+) -> None:
+    """A reported value outside of its range; once it lies there, its steps are judged too."""
+    hot, cold = tags.hot, tags.cold
+    hot["same"][tag] = 0
+    low, high = hot["low"][tag], hot["high"][tag]
+    if is_due(cold, tag, ts, lengths):
+        what = TYPE_CONSTANT if hot["kind"][tag] == CONSTANT else TYPE_RANGE
+        tell(table, tags, of, ts, lengths, out, at, what, _grade_range(hot, cold, tag, x, form), low, high, x)
+    if hot["alarmed"][tag] != 0:
+        judge_step(table, tags, tag, of, x, ts, form, lengths, out, at)
+    hot["alarmed"][tag] = 1
+
+
+@kernel()
+def judge_step(
+    table: Any, tags: Any, tag: Any, of: Any, x: Any, ts: Any, form: Any, lengths: Any, out: Any, at: Any
+) -> None:
+    """A reported value that steps further than it ever did."""
+    size, limit = jump_limit(tags.hot, tag, x, ts, form)
+    if size > limit:
+        last = tags.hot["last"][tag]
+        rank = _grade_jump(size, limit)
+        tell(table, tags, of, ts, lengths, out, at, TYPE_JUMP, rank, last - limit, last + limit, x)
+
+
+@kernel()
+def judge_standstill(
+    table: Any, tags: Any, tag: Any, of: Any, x: Any, ts: Any, lengths: Any, out: Any, at: Any
+) -> None:
+    """A reported value that stands still for longer than it ever did, unless somebody sets it."""
+    hot, cold = tags.hot, tags.cold
+    if hot["kind"][tag] == DISCRETE:
+        lasting = np.float64(ts - cold["moved"][tag]) / 1e9
+        limit = rest_limit(hot, cold, tag, x)
+        late = 0.0 < limit < lasting and not is_written(table, hot, of) and is_due(cold, tag, ts, lengths)
+        if late:
+            tell(table, tags, of, ts, lengths, out, at, TYPE_REST, _LOW, 0.0, limit, lasting)
+    elif not is_written(table, hot, of) and is_stuck(hot, cold, tag, ts, lengths):
+        tell(table, tags, of, ts, lengths, out, at, TYPE_STUCK, _MEDIUM, cold["low"][tag], cold["high"][tag], x)
+
+
+@kernel()
+def judge_level(table: Any, tags: Any, tag: Any, of: Any, x: Any, ts: Any, lengths: Any, out: Any, at: Any) -> None:
+    """A reported value whose level moves; what it has come to is its level from then on."""
+    drift = tags.drift
+    if not drifts(drift, tag, x):
+        return
+    if not is_written(table, tags.hot, of):
+        level = np.float64(drift["slow"][tag])
+        slack = ALLOWED * np.float64(drift["scale"][tag])
+        seen = np.float64(drift["fast"][tag])
+        tell(table, tags, of, ts, lengths, out, at, TYPE_DRIFT, _LOW, level - slack, level + slack, seen)
+    accept(drift, tag)
+
+
+@kernel()
+def judge_reported(
+    table: Any, tags: Any, tag: Any, of: Any, x: Any, ts: Any, form: Any, lengths: Any, out: Any, at: Any
+) -> None:
+    """Hold a value that a device reports against what it reported before."""
+    hot, cold = tags.hot, tags.cold
+    last = hot["last"][tag]
+    if x < hot["low"][tag] or x > hot["high"][tag]:
+        judge_range(table, tags, tag, of, x, ts, form, lengths, out, at)
+    else:
+        if hot["alarmed"][tag] != 0:
+            hot["alarmed"][tag] = 0
+            cold["since"][tag] = NEVER
+        elif abs(x - last) > hot["reach"][tag]:
+            judge_step(table, tags, tag, of, x, ts, form, lengths, out, at)
+        if hot["still"][tag] != 0:
+            note(hot, cold, tag, x, ts)
+            if hot["same"][tag] > hot["still"][tag]:
+                judge_standstill(table, tags, tag, of, x, ts, lengths, out, at)
+        kind = hot["kind"][tag]
+        strange = kind in (DISCRETE, BITFIELD) and x != last and is_strange(cold, tag, x, kind)
+        if strange and not is_written(table, hot, of):
+            what = TYPE_BIT if kind == BITFIELD else TYPE_STATE
+            tell(table, tags, of, ts, lengths, out, at, what, _LOW, np.nan, np.nan, x)
+    if tags.drift["limit"][tag] > 0.0:
+        judge_level(table, tags, tag, of, x, ts, lengths, out, at)
+
+
+@kernel()
+def values(start: Any, wire: Any, points: Any, table: Any, tags: Any, lengths: Any, skipped: Any, out: Any) -> Any:
     """Judge and learn the values of the records from `start` on, until they end or there is no more room.
 
     Args:
         start: first record.
         wire, points: columns.
         table: `slots.Table` of pages.
-        hot, cold: HOT and COLD, eight rows to a slot.
+        tags: `upset.Tags`, eight rows to a slot.
         lengths: `settle.Lengths`.
         skipped: int64, values passed over, by SKIP_REASONS.
         out: `evidence.Evidence`.
@@ -267,17 +281,22 @@ def values(
     Returns:
         The record to go on with; the number of records where all are done.
     """
+    hot = tags.hot
     page = np.int64(-1)
     keys = table.keys
     for i in range(start, len(wire.ts)):
         first = np.int64(wire.offsets[i])
         stop = np.int64(wire.offsets[i + 1])
-        if first == stop:
+        restarts = wire.op[i] == _RESTART and not lengths.learns_only
+        if first == stop and not restarts:
             continue
-        if table.used[0] + stop - first > len(keys) or out.filled[0] + stop - first > len(out.marks):
+        room = PIECES * (stop - first)
+        if table.used[0] + stop - first + 1 > len(keys) or out.filled[0] + room > len(out.marks):
             return i
         device = wire.device[i]
         ts = wire.ts[i]
+        if restarts:
+            commanded(table, tags, device, ts, lengths)
         unit = np.uint64(wire.unit[i])
         w1 = np.uint64(0)
         w2 = np.uint64(0)
@@ -293,8 +312,8 @@ def values(
             if side == 0:
                 skipped[SKIPPED_DIRECTION] += 1
                 continue
-            kind = np.int64(points.type[j])
-            if kind in (_TEXT, _BYTES):
+            form = np.int64(points.type[j])
+            if form in (_TEXT, _BYTES):
                 skipped[SKIPPED_TYPE] += 1
                 continue
             x = points.value[j]
@@ -317,65 +336,40 @@ def values(
                         live = not lengths.learns_only
                         page = insert(table, lengths.limit, live, np.uint64(0), h, device, w1, w2, w3, w4)
                         if page >= 0:
-                            clear(hot, cold, page)
+                            clear(hot, page)
             if page < 0:
                 skipped[SKIPPED_ROOM] += 1
                 continue
             tag = page * PAGE + np.int64(addr & np.uint64(7))
             state = np.int64(hot["state"][tag])
-            if kind != np.int64(hot["type"][tag]) and (kind | np.int64(hot["type"][tag])) >= TYPED:
+            if form != np.int64(hot["type"][tag]) and (form | np.int64(hot["type"][tag])) >= TYPED:
                 # Another meaning than the one learned: the site file has changed since.
                 skipped[ANEW] += state != 0
                 state = np.int64(0)
             if state != LIVE:
                 if state == 0:
-                    begin(hot, cold, tag, x, ts, kind)
-                elif learn(hot, cold, tag, x, ts, kind, side, lengths):
+                    begin(tags, tag, x, ts, form)
+                elif learn(tags, tag, x, ts, form, side, lengths):
                     keys[page, STATUS] |= KNOWN
                 continue
             hot["n"][tag] += 1
             if hot["last"][tag] != hot["last"][tag]:
                 # The first value since a baseline was adopted, which may have been learned at any other time.
                 hot["seen"][tag] = ts
-            if x < hot["low"][tag] or x > hot["high"][tag]:
-                hot["same"][tag] = 0
-                if _out_of_range(hot, cold, tag, ts, lengths):
-                    what = TYPE_CONSTANT if hot["kind"][tag] == CONSTANT else TYPE_RANGE
-                    what = TYPE_WRITTEN_RANGE if side == WRITTEN else what
-                    rank = _grade_range(hot, cold, tag, x, side, kind)
-                    key = about_tag(what, device, w1, w2, w3, addr)
-                    emit(out, i, j, what, rank, key, _parent(wire, i, side), hot["low"][tag], hot["high"][tag], x)
+            of = (device, w1, w2, w3, addr)
+            if side == REPORTED:
+                judge_reported(table, tags, tag, of, x, ts, form, lengths, out, (i, j))
             else:
-                if hot["alarmed"][tag] != 0:
-                    hot["alarmed"][tag] = 0
-                    cold["since"][tag] = NEVER
-                last = hot["last"][tag]
-                if abs(x - last) > hot["reach"][tag]:
-                    size, limit = jump_limit(hot, tag, x, ts, kind)
-                    if size > limit:
-                        what = TYPE_WRITTEN_JUMP if side == WRITTEN else TYPE_JUMP
-                        rank = _grade_jump(size, limit)
-                        key = about_tag(what, device, w1, w2, w3, addr)
-                        parent = _parent(wire, i, side)
-                        emit(out, i, j, what, rank, key, parent, last - limit, last + limit, x)
-                if hot["still"][tag] != 0 and side == REPORTED:
-                    note(hot, cold, tag, x, ts)
-                    if hot["same"][tag] > hot["still"][tag]:
-                        written = unit | np.uint64(points.space[j]) << np.uint64(32) | _WRITTEN_SIDE
-                        known = holds_tag(table, hot, device, written, w2, w3, addr)
-                        if not known and is_stuck(hot, cold, tag, ts, lengths):
-                            key = about_tag(TYPE_STUCK, device, w1, w2, w3, addr)
-                            low, high = cold["low"][tag], cold["high"][tag]
-                            emit(out, i, j, TYPE_STUCK, _MEDIUM, key, np.uint64(0), low, high, x)
-                hot["last"][tag] = x
+                judge_written(table, tags, tag, of, x, ts, form, lengths, _parent(wire, i), out, (i, j))
+            hot["last"][tag] = x
             if ts > hot["seen"][tag]:
                 hot["seen"][tag] = ts
     return len(wire.ts)
 
 
 @kernel()
-def _parent(wire: Any, i: Any, side: Any) -> Any:
-    """A written value belongs under its client's conversation, should that be a finding; a reported one to none."""
-    if side != WRITTEN or wire.client_is_src[i] == 0:
+def _parent(wire: Any, i: Any) -> Any:
+    """A written value belongs under its client's conversation, should that be a finding."""
+    if wire.client_is_src[i] == 0:
         return np.uint64(0)
     return about_pair(TYPE_PAIR, wire.src_ip[i, 0], wire.src_ip[i, 1], wire.device[i])

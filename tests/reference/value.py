@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
+from detectors.kernels import words
+from detectors.kernels.seen import about_tag
 from detectors.lifecycle import Learning
 from detectors.value import Params
-from schemas.codes import Direction, PointType, Quality, Severity
+from schemas.codes import Direction, Op, PointType, Quality, Severity
 
 Row = dict[str, Any]
 Found = list[tuple[int, str, int, float, float, float]]
@@ -17,6 +21,11 @@ Found = list[tuple[int, str, int, float, float, float]]
 
 MOVES, OFTEN, CHANCE, MINUTE = 50, 10, 1e-9, 60_000_000_000
 TYPED = 128
+WARM, FAST, SLOW, ALLOWED = 333, 0.2, 0.003, 2.0
+RESTS, STATES, CHANGES = 50, 30, 20
+SEVERAL, TOGETHER, COMMANDED = 5, 10_000_000_000, 120_000_000_000
+WORDS = {1, 2, 3, 4, 5, 6, 7, 14, 15, 16}
+single = np.float32
 SPAN = {PointType.U16: 2.0**16, PointType.I16: 2.0**16, PointType.U32: 2.0**32, PointType.I32: 2.0**32}
 
 
@@ -25,6 +34,81 @@ def shorter(d: float, kind: int) -> float:
     if span and abs(d) > span / 2:
         return d + span if d < 0 else d - span
     return d
+
+
+def word(x: float) -> int | None:
+    return int(x) if 0 <= x < 2**32 and x == math.floor(x) else None
+
+
+@dataclass
+class Level:
+    """Two means and two sums; every number is rounded to float32 where it is kept."""
+
+    fast: Any = 0.0
+    slow: Any = 0.0
+    scale: Any = 0.0
+    up: Any = 0.0
+    down: Any = 0.0
+    limit: Any = 0.0
+
+    def learn(self, x: float, n: int) -> None:
+        x = min(max(x, -1e30), 1e30)
+        if n == 1:
+            self.fast = self.slow = single(x)
+            return
+        part = 1 / n
+        self.fast = single(float(self.fast) + max(FAST, part) * (x - float(self.fast)))
+        away = float(self.fast) - float(self.slow)
+        if n <= WARM:
+            self.slow = single(float(self.slow) + max(SLOW, part) * away)
+            self.scale = single(float(self.scale) + max(SLOW, part) * (abs(away) - float(self.scale)))
+            return
+        self.limit = single(max(float(self.limit), self.add(away)))
+        self.follow(away)
+
+    def add(self, away: float) -> float:
+        if self.scale <= 0:
+            return 0.0
+        z = away / float(self.scale)
+        up, down = max(0.0, float(self.up) + z - ALLOWED), max(0.0, float(self.down) - z - ALLOWED)
+        self.up, self.down = single(up), single(down)
+        return max(up, down)
+
+    def follow(self, away: float) -> None:
+        scale = float(self.scale)
+        self.slow = single(float(self.slow) + SLOW * away)
+        self.scale = single(scale + SLOW * (min(abs(away), 6 * scale) - scale))
+
+    def settle(self, able: bool) -> None:
+        able = able and self.limit < 1e30 and 0 < self.scale < 1e30
+        self.limit = single(1.5 * float(self.limit) + 5) if able else single(0)
+        self.up = self.down = single(0)
+
+    def moves(self, x: float) -> bool:
+        self.fast = single(float(self.fast) + FAST * (min(max(x, -1e30), 1e30) - float(self.fast)))
+        away = float(self.fast) - float(self.slow)
+        if self.add(away) <= self.limit:
+            self.follow(away)
+            return False
+        return True
+
+    def accept(self) -> None:
+        self.slow, self.up, self.down = self.fast, single(0), single(0)
+
+
+@dataclass
+class Upset:
+    """What a device's tags do together."""
+
+    told: int | None = None
+    since: int | None = None
+    tags: set[int] = field(default_factory=set)
+
+    def together(self, bit: int, ts: int) -> int:
+        if self.since is None or ts - self.since > TOGETHER or ts < self.since - TOGETHER:
+            self.since, self.tags = ts, set()
+        self.tags.add(bit)
+        return len(self.tags)
 
 
 @dataclass
@@ -44,10 +128,14 @@ class Tag:
     latest: int = 0
     same: int = 0
     moved: int = 0
-    told: int | None = None
     longest: int = 0
     longest_ns: int = 0
     still: float = math.inf
+    alarmed: bool = False
+    level: Level = field(default_factory=Level)
+    states: set[int] | None = None
+    bits: tuple[int, int] = (0, 0)
+    rests: tuple[float, float] = (0.0, 0.0)
 
     def stand(self, ts: int, x: float) -> None:
         """Count a poll without a change."""
@@ -55,18 +143,26 @@ class Tag:
             self.same = 0
         else:
             if self.same == 0:
-                self.moved, self.told = self.latest, None
+                self.moved, self.since = self.latest, None
             self.same += 1
 
     def stuck(self, ts: int) -> bool:
         if self.same <= self.still or ts - self.moved < self.longest_ns // 2 * 3 + 2 * min(self.gap, MINUTE):
             return False
-        if self.told is None or ts - self.told >= int(self.params.rearm_s * 1e9):
-            self.told = ts
-        return ts - self.told < int(self.params.window_s * 1e9)
+        return self.due(ts)
+
+    def due(self, ts: int) -> bool:
+        if self.since is None or ts - self.since >= int(self.params.rearm_s * 1e9):
+            self.since = ts
+        return ts - self.since < int(self.params.window_s * 1e9)
 
     def learn(self, ts: int, x: float, distinct: int) -> None:
+        self.level.learn(x, len(self.seen) + 1)
         if self.seen:
+            if x != self.last and ts - self.latest <= 10 * MINUTE:
+                rest = float(single((ts - (self.moved if self.same else self.latest)) / 1e9))
+                low, high = self.rests
+                self.rests = (max(low, rest), high) if self.last < x else (low, max(high, rest))
             self.stand(ts, x)
             if self.same:
                 self.longest = max(self.longest, self.same)
@@ -95,6 +191,8 @@ class Tag:
         low, high = min(xs), max(xs)
         width = high - low
         self.kind = self._kind(distinct, width, reach, steps, ways)
+        if self.kind not in ("constant", "counter") and distinct > 10 and self._is_bits(xs):
+            self.kind = "bit field"
         first = xs[: max(self.marked, 1)]
         early = max([abs(b - a) for a, b in pairwise(first)], default=0.0)
         wider = min((reach - early) / early, 1.0) if early > 0 else 0.0
@@ -110,14 +208,48 @@ class Tag:
         slack = margin * width
         self.low, self.high = low - slack, high + slack
         self.reach = step * (1.0 + self.params.step_margin + wider) + floor
-        if self.kind in ("counter", "unscorable"):
+        if self.kind in ("counter", "unscorable", "bit field"):
             self.low, self.high = -math.inf, math.inf
-        if self.kind in ("constant", "discrete", "unscorable"):
+        if self.kind in ("constant", "discrete", "unscorable", "bit field"):
             self.reach = math.inf
         times = [t for t, _ in self.seen]
         self.gap = max([b - a for a, b in pairwise(times)], default=0)
-        self.still = self._still(sum(d != 0 for d in ways), len(xs))
+        self.level.settle(self.kind == "analog" and len(xs) >= 5 * WARM and self._roughness(xs, steps) >= 0.1)
+        self._words(xs, distinct)
+        two = self.kind == "discrete" and distinct == 2
+        enough = sum(d > 0 for d in ways) >= RESTS, sum(d < 0 for d in ways) >= RESTS
+        self.rests = tuple(r if two and e else 0.0 for r, e in zip(self.rests, enough, strict=True))  # type: ignore[assignment]
+        self.still = 1 if any(self.rests) else self._still(sum(d != 0 for d in ways), len(xs))
         self.state = "live"
+
+    def _roughness(self, xs: list[float], steps: list[float]) -> float:
+        with np.errstate(all="ignore"):
+            variance = float(np.var(np.array(xs)))
+            return float(np.mean(np.square(np.array(steps)))) / variance if variance > 0 else 0.0
+
+    def _words(self, xs: list[float], distinct: int) -> None:
+        """States or bits that it may show."""
+        fresh = [i for i, x in enumerate(xs) if bit(x) not in {bit(y) for y in xs[:i]}][-1] + 1
+        closed = STATES * distinct <= len(xs) and 4 * fresh <= 3 * len(xs)
+        if self.kind == "discrete" and self.type & 31 in WORDS and closed:
+            self.states = {bit(x) for x in xs}
+        if self.kind == "bit field":
+            ever, always = 0, 2**32 - 1
+            for x in xs:
+                ever, always = ever | (word(x) or 0), always & (word(x) or 0)
+            self.bits = ever, always
+
+    def _is_bits(self, xs: list[float]) -> bool:
+        changes = [(word(a), word(b)) for a, b in pairwise(xs) if a != b]
+        if len(changes) < CHANGES or any(a is None or b is None for a, b in changes):
+            return False
+        flipped = sum((a ^ b).bit_count() for a, b in changes)  # type: ignore[operator]
+        doubled = sum(abs(b - a).bit_count() == 1 for a, b in changes)  # type: ignore[operator]
+        ever, always = 0, 2**32 - 1
+        for x in xs:
+            ever, always = ever | word(x), always & word(x)  # type: ignore[operator]
+        moving = (ever & ~always).bit_count()
+        return 10 * flipped < 16 * len(changes) and 10 * doubled > 9 * len(changes) and moving >= 2
 
     def _still(self, moves: int, n: int) -> float:
         """How many polls without a change are normal."""
@@ -147,32 +279,64 @@ class Tag:
     def judge(self, ts: int, x: float, type_: int, is_written: bool) -> list[tuple[str, int, float, float, float]]:
         """`is_written`: whether somebody ever wrote this tag."""
         found = []
-        if not self.low <= x <= self.high:
-            if self.since is None or ts - self.since >= int(self.params.rearm_s * 1e9):
-                self.since = ts
-            if ts - self.since < int(self.params.window_s * 1e9):
-                found.append((*self._range(x, type_), self.low, self.high, x))
+        outside = not self.low <= x <= self.high
+        if outside:
             self.same = 0
+            if self.due(ts):
+                found.append((*self._range(x, type_), self.low, self.high, x))
+            if self.alarmed and not self.written:
+                found += self._step(ts, x, type_)
         else:
-            self.since = None
-            d = x - self.last
-            size = abs(shorter(d, type_) if self.kind == "counter" else d)
-            limit, silence = self.reach, ts - self.latest
-            if abs(d) > self.reach:
-                if 0 < self.gap < silence:
-                    limit = limit * (silence / self.gap)
-                if size > limit:
-                    what = "value.written_jump" if self.written else "value.jump"
-                    rank = Severity.HIGH if size >= 4 * limit else Severity.LOW
-                    rank = Severity.MEDIUM if 1.5 * limit <= size < 4 * limit else rank
-                    found.append((what, rank, self.last - limit, self.last + limit, x))
-            if self.still < math.inf:
-                self.stand(ts, x)
-                if not is_written and self.stuck(ts):
-                    found.append(("value.stuck", Severity.MEDIUM, *self.extremes, x))
-            self.last = x
-        self.latest = max(self.latest, ts)
+            returns, self.alarmed = self.alarmed and not self.written, False
+            if returns or self.written:
+                self.since = None
+            if not returns:
+                found += self._step(ts, x, type_)
+            if not self.written:
+                found += self._standstill(ts, x, is_written)
+        self.alarmed = outside
+        if not self.written and self.level.limit > 0 and self.level.moves(x):
+            usual, slack = float(self.level.slow), ALLOWED * float(self.level.scale)
+            if not is_written:
+                found.append(("value.drift", Severity.LOW, usual - slack, usual + slack, float(self.level.fast)))
+            self.level.accept()
+        self.last, self.latest = x, max(self.latest, ts)
         return found
+
+    def _step(self, ts: int, x: float, type_: int) -> list[tuple[str, int, float, float, float]]:
+        d = x - self.last
+        size = abs(shorter(d, type_) if self.kind == "counter" else d)
+        limit, silence = self.reach, ts - self.latest
+        if 0 < self.gap < silence:
+            limit = limit * (silence / self.gap)
+        if not size > limit:
+            return []
+        rank = Severity.HIGH if size >= 4 * limit else Severity.LOW
+        rank = Severity.MEDIUM if 1.5 * limit <= size < 4 * limit else rank
+        what = "value.written_jump" if self.written else "value.jump"
+        return [(what, rank, self.last - limit, self.last + limit, x)]
+
+    def _standstill(self, ts: int, x: float, is_written: bool) -> list[tuple[str, int, float, float, float]]:
+        found: list[tuple[str, int, float, float, float]] = []
+        if self.still < math.inf:
+            self.stand(ts, x)
+            if self.kind == "discrete" and self.same > self.still:
+                longest = self.rests[int(x > self.extremes[0])]
+                limit, lasting = 1.5 * longest + 2 * min(self.gap, MINUTE) / 1e9, (ts - self.moved) / 1e9
+                if longest and lasting > limit and not is_written and self.due(ts):
+                    found.append(("value.rest", Severity.LOW, 0.0, limit, lasting))
+            elif self.kind != "discrete" and not is_written and self.stuck(ts):
+                found.append(("value.stuck", Severity.MEDIUM, *self.extremes, x))
+        if x != self.last and not is_written and self._is_strange(x):
+            what = "value.bit" if self.kind == "bit field" else "value.state"
+            found.append((what, Severity.LOW, math.nan, math.nan, x))
+        return found
+
+    def _is_strange(self, x: float) -> bool:
+        if self.kind == "bit field":
+            ever, always = self.bits
+            return word(x) is None or bool(word(x) & ~ever | ~word(x) & always)  # type: ignore[operator]
+        return self.kind == "discrete" and self.states is not None and bit(x) not in self.states
 
     def _range(self, x: float, type_: int) -> tuple[str, int]:
         if self.written:
@@ -185,19 +349,38 @@ class Tag:
         return "value.range", rank
 
 
+def bit(x: float) -> int:
+    """The bit by which a value is remembered."""
+    return int(np.uint64(words.bit_of(x))).bit_length()
+
+
+def bit_of_tag(key: tuple[int, ...]) -> int:
+    """Which of 64 bits a device remembers a tag by."""
+    device, unit, space, addr, sub, name, _ = (np.uint64(part) for part in key)
+    place = unit | space << np.uint64(32) | np.uint64(1 << 48)
+    return int(about_tag(np.uint64(0), device, place, sub, name, addr)) >> 58
+
+
 class Value:
     """All tags, without a bound.  `distinct_of` estimates how many distinct values a list holds, as the kernel does."""
 
     def __init__(self, params: Params, learning: Learning, distinct_of: Any) -> None:
         self.params, self.learning, self.distinct_of = params, learning, distinct_of
         self.tags: dict[Any, Tag] = {}
+        self.devices: dict[int, Upset] = {}
 
     def judge(self, rows: list[Row]) -> Found:
         found: Found = []
         for i, row in enumerate(rows):
+            if row.get("op") == Op.RESTART and self.learning.mode != "learn":
+                self._command(row["device"], row["ts"])
             for point in row.get("points", ()):
                 found += [(i, *alert) for alert in self._point(row, point)]
         return found
+
+    def _command(self, device: int, ts: int) -> None:
+        told = self.devices.setdefault(device, Upset())
+        told.told = ts if told.told is None else max(told.told, ts)
 
     def _point(self, row: Row, p: Row) -> list[tuple[str, int, float, float, float]]:
         if p.get("quality", 0) & (Quality.ADDRESS_UNKNOWN | Quality.INVALID):
@@ -212,8 +395,26 @@ class Value:
         if known is None or (known.type != p["type"] and max(known.type, p["type"]) >= TYPED):
             self.tags[key] = Tag(self.params, self.learning, written, p["type"])
         tag = self.tags[key]
-        if tag.state == "live":
-            is_written = (*key[:-1], True) in self.tags
-            return tag.judge(row["ts"], p["value"], p["type"], is_written)
-        tag.learn(row["ts"], p["value"], self.distinct_of([x for _, x in tag.seen] + [p["value"]]))
-        return []
+        if tag.state != "live":
+            tag.learn(row["ts"], p["value"], self.distinct_of([x for _, x in tag.seen] + [p["value"]]))
+            return []
+        before = tag.last
+        alerts = tag.judge(row["ts"], p["value"], p["type"], (*key[:-1], True) in self.tags)
+        if written:
+            normal = not alerts and not tag.alarmed and tag.kind in ("constant", "discrete", "analog")
+            if normal and p["value"] != before:
+                self._command(row["device"], row["ts"])
+            return alerts
+        return [weighed for alert in alerts for weighed in self._weigh(key, row["ts"], alert)]
+
+    def _weigh(self, key: Any, ts: int, alert: tuple[str, int, float, float, float]) -> Any:
+        upset = self.devices.setdefault(key[0], Upset())
+        what, rank, *numbers = alert
+        if upset.told is not None and 0 <= ts - upset.told <= COMMANDED:
+            rank -= 1
+        if rank < Severity.LOW:
+            return
+        n = upset.together(bit_of_tag(key), ts)
+        if n > SEVERAL:
+            yield ("value.several", Severity.MEDIUM, 0.0, float(SEVERAL), float(n))
+        yield (what, rank, *numbers)

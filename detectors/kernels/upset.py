@@ -1,0 +1,118 @@
+"""Upset: what the tags of a device do together, and whether somebody told the device to.
+
+A device has a page of its own among those of its tags: its first row holds when it was last told to change, and which
+tags alarmed lately.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.jit import kernel
+from detectors.kernels.evidence import emit
+from detectors.kernels.learning import PAGE, clear
+from detectors.kernels.mix import mix
+from detectors.kernels.seen import about_tag
+from detectors.kernels.slots import find, hash_words, insert
+from detectors.kernels.still import NEVER
+from detectors.kernels.words import popcount
+from schemas.codes import Severity
+
+TYPE_SEVERAL = 311
+SEVERAL = 5
+"""So many tags of one device may alarm within TOGETHER_NS; more of them are one finding about the device."""
+TOGETHER_NS = 10_000_000_000
+COMMANDED_NS = 120_000_000_000
+"""How long after a normal command, or a restart, what a device does weighs one severity less; what weighed low anyway
+is withheld, counted."""
+
+_DEVICE_SIDE = np.uint64(3 << 48)
+_NONE = np.uint64(0)
+_LOW = int(Severity.LOW)
+_MEDIUM = int(Severity.MEDIUM)
+
+
+class Tags(NamedTuple):
+    """What is held of tags, eight to a page; see `detectors.kernels.settle` and `detectors.kernels.drift`.
+
+    `withheld` counts what was too light to be told, (1,).
+    """
+
+    hot: NDArray[Any]
+    cold: NDArray[Any]
+    drift: NDArray[Any]
+    withheld: NDArray[np.int64]
+
+
+@kernel()
+def device_tag(table: Any, tags: Any, device: Any, lengths: Any) -> Any:
+    """The row of a device, made where there is none; -1 where there is no room."""
+    h = hash_words(device, _DEVICE_SIDE, _NONE, _NONE, _NONE)
+    page = find(table, h, device, _DEVICE_SIDE, _NONE, _NONE, _NONE)
+    if page >= 0:
+        return page * PAGE
+    page = insert(table, lengths.limit, True, _NONE, h, device, _DEVICE_SIDE, _NONE, _NONE, _NONE)
+    if page < 0:
+        return np.int64(-1)
+    clear(tags.hot, page)
+    at = page * PAGE
+    tags.hot["seen"][at] = NEVER
+    tags.cold["since"][at] = NEVER
+    tags.cold["bits"][at] = 0
+    return at
+
+
+@kernel()
+def commanded(table: Any, tags: Any, device: Any, ts: Any, lengths: Any) -> None:
+    """Somebody who may has told the device to change."""
+    at = device_tag(table, tags, device, lengths)
+    if at >= 0:
+        tags.hot["seen"][at] = max(tags.hot["seen"][at], ts)
+
+
+@kernel()
+def _together(tags: Any, at: Any, key: Any, ts: Any) -> Any:
+    """About how many tags of the device have alarmed lately, with the one of this key; 0 if that had already."""
+    cold = tags.cold
+    since = cold["since"][at]
+    if since == NEVER or ts - since > TOGETHER_NS or ts < since - TOGETHER_NS:
+        cold["since"][at] = ts
+        cold["bits"][at] = 0
+    before = np.uint64(cold["bits"][at])
+    bits = before | np.uint64(1) << (key >> np.uint64(58))
+    cold["bits"][at] = bits
+    return popcount(bits) if bits != before else 0
+
+
+@kernel()
+def tell(
+    table: Any, tags: Any, of: Any, ts: Any, lengths: Any, out: Any, place: Any,
+    what: Any, severity: Any, low: Any, high: Any, observed: Any,
+) -> None:  # fmt: skip
+    """Add an alert about a reported value, and one about its device where many of its tags alarm together.
+
+    Args:
+        of: device, three words of the page's key, and the address.
+        place: record and point.
+        severity: one less where the device was told to change; nothing is told below low.
+    """
+    device, w1, w2, w3, addr = of
+    i, j = place
+    key = about_tag(what, device, w1, w2, w3, addr)
+    parent = mix(mix(_NONE, np.uint64(TYPE_SEVERAL)), device)
+    at = device_tag(table, tags, device, lengths)
+    rank = severity
+    if at >= 0:
+        told = tags.hot["seen"][at]
+        if told != NEVER and 0 <= ts - told <= COMMANDED_NS:
+            rank = severity - 1
+        if rank < _LOW:
+            tags.withheld[0] += 1
+            return
+        n = _together(tags, at, about_tag(0, device, w1, w2, w3, addr), ts)
+        if n > SEVERAL:
+            emit(out, i, -1, TYPE_SEVERAL, _MEDIUM, parent, _NONE, 0.0, np.float64(SEVERAL), np.float64(n))
+    emit(out, i, j, what, rank, key, parent, low, high, observed)
