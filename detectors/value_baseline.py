@@ -83,6 +83,7 @@ def learned(slots: Slots, lengths: settle.Lengths) -> Mapping[str, NDArray[Any]]
     arrays = [slots.rows(name).copy() for name in ("hot", "cold", "drift")]
     settle.settle_all(arrays[_HOT], arrays[_COLD], arrays[_LEVEL], lengths)
     tags = np.flatnonzero(arrays[_HOT]["state"])
+    arrays[_LEVEL]["limit"] = np.abs(arrays[_LEVEL]["limit"])
     hot, cold, _ = arrays = [array[tags] for array in arrays]
     keys = slots.keys[tags // PAGE]
     side = (keys[:, 1] >> np.uint64(48)).astype(np.int64)

@@ -15,17 +15,17 @@ from detectors.jit import kernel
 
 FAST = 0.2
 """Weight of a value in the fast mean."""
-SLOW = 0.003
+SLOW = 0.0025
 """Weight of a value in the slow mean."""
 ALLOWED = 2.0
 """Distance of the means that adds nothing, in units of their mean distance."""
 CUT = 6.0
 """A distance counts at most so many times into the mean distance."""
-WARM = 333
+WARM = 400
 """Values until the slow mean means something: 1 / SLOW."""
-LEAST = 5 * WARM
+LEAST = 4 * WARM
 """Values of which a limit can be learned."""
-FACTOR = 1.5
+FACTOR = 1.25
 FLOOR = 5.0
 """The limit is FACTOR times the largest sum learned, plus FLOOR."""
 ROUGH = 0.1
@@ -43,7 +43,7 @@ DRIFT = np.dtype(
     ]
 )
 """Both means, their mean distance, the sums upward and downward, and the limit (0: not judged; while learning: the
-largest sum so far).  `up` is below 0 while the level is to be found."""
+largest sum so far; below 0: it has moved).  `up` is below 0 while the level is to be found."""
 
 
 _HUGE = 1e30
@@ -145,24 +145,21 @@ def adopt_level(drift: Any, tag: Any) -> None:
 
 @kernel(inline=True)
 def drifts(drift: Any, tag: Any, x: Any) -> Any:
-    """Whether the level has moved; while it has, the slow mean stays where it was."""
+    """Whether the level has just moved; that is told once, and again when it has come to rest in between."""
     if drift["up"][tag] < 0.0:
         _find(drift, tag, x)
         return False
     drift["fast"][tag] += FAST * (_bounded(x) - np.float64(drift["fast"][tag]))
     e = np.float64(drift["fast"][tag]) - np.float64(drift["slow"][tag])
     limit = np.float64(drift["limit"][tag])
-    if _add_up(drift, tag, e) <= limit:
-        _follow(drift, tag, e, SLOW)
-        return False
-    drift["up"][tag] = min(np.float64(drift["up"][tag]), 2.0 * limit)
-    drift["down"][tag] = min(np.float64(drift["down"][tag]), 2.0 * limit)
-    return True
-
-
-@kernel()
-def accept(drift: Any, tag: Any) -> None:
-    """The level that it has moved to is where it belongs from now on."""
-    drift["slow"][tag] = drift["fast"][tag]
-    drift["up"][tag] = 0.0
-    drift["down"][tag] = 0.0
+    bound = abs(limit)
+    largest = _add_up(drift, tag, e)
+    drift["up"][tag] = min(np.float64(drift["up"][tag]), 2.0 * bound)
+    drift["down"][tag] = min(np.float64(drift["down"][tag]), 2.0 * bound)
+    if limit > 0.0 and largest > bound:
+        drift["limit"][tag] = -bound
+        return True
+    _follow(drift, tag, e, SLOW)
+    if largest <= 0.5 * bound:
+        drift["limit"][tag] = bound
+    return False

@@ -22,6 +22,8 @@ OFTEN = 10
 """How many times as many polls as the longest normal standstill learning must have seen."""
 CHANCE = 1e-9
 """How improbable a standstill must be, were each poll on its own."""
+REGULAR = 2.0
+"""How many times as long as the mean the longest standstill may be, and all be taken for equal."""
 LONGEST = 65_535
 """Polls without a change are counted up to here."""
 NEVER = np.iinfo(np.int64).min
@@ -54,6 +56,8 @@ def patience(unchanged: Any) -> Any:
 def still_limit(cold: Any, tag: Any, kind: Any, n: Any) -> Any:
     """Polls without a change that are normal: max(ln CHANCE / ln p, 1.5 longest + 2).
 
+    Where the longest standstill is about as long as all others, as of a value that is sampled and held, the second
+    alone: such polls are not each on their own.
     0 where nothing can be said: of tags that rest for long, learning has seen too few rests to know the longest.
     """
     if cold["rest_low"][tag] > 0.0 or cold["rest_high"][tag] > 0.0:
@@ -61,7 +65,9 @@ def still_limit(cold: Any, tag: Any, kind: Any, n: Any) -> Any:
     unchanged = cold["unchanged"][tag]
     if kind != ANALOG or (1.0 - unchanged) * np.float64(n - 1) < MOVES - 0.5:
         return 0
-    limit = max(patience(unchanged), (3 * np.int64(cold["longest"][tag])) // 2 + 2)
+    longest = np.int64(cold["longest"][tag])
+    regular = np.float64(longest + 1) * (1.0 - unchanged) <= REGULAR
+    limit = max(0 if regular else patience(unchanged), (3 * longest) // 2 + 2)
     return limit if limit < LONGEST and OFTEN * limit <= n else 0
 
 

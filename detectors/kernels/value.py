@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.jit import kernel
-from detectors.kernels.drift import ALLOWED, accept, drifts
+from detectors.kernels.drift import ALLOWED, drifts
 from detectors.kernels.evidence import emit
 from detectors.kernels.learning import PAGE, REPORTED, WRITTEN, begin, clear, learn
 from detectors.kernels.seen import TYPE_PAIR, about_pair, about_tag
 from detectors.kernels.settle import CONSTANT, COUNTER, LIVE, unwrapped
 from detectors.kernels.slots import KNOWN, STATUS, find, hash_words, insert, is_key
-from detectors.kernels.still import NEVER, is_due, is_stuck, note, rest_limit
+from detectors.kernels.still import ANALOG, NEVER, is_due, is_stuck, note, rest_limit
 from detectors.kernels.upset import commanded, tell
 from detectors.kernels.wide import PART, TYPED
 from detectors.kernels.words import BITFIELD, DISCRETE, is_strange
@@ -183,14 +183,19 @@ def judge_written(
 def judge_range(
     table: Any, tags: Any, tag: Any, of: Any, x: Any, ts: Any, form: Any, lengths: Any, out: Any, at: Any
 ) -> None:
-    """A reported value outside of its range; once it lies there, its steps are judged too."""
+    """A reported value outside of its range; a quantity just beyond it must be there for two polls.
+
+    While that is open, and once it lies outside, its steps are judged too.
+    """
     hot, cold = tags.hot, tags.cold
     hot["same"][tag] = 0
     low, high = hot["low"][tag], hot["high"][tag]
-    if is_due(cold, tag, ts, lengths):
+    rank = _grade_range(hot, cold, tag, x, form)
+    surely = hot["alarmed"][tag] != 0 or rank > _LOW or hot["kind"][tag] != ANALOG
+    if surely and is_due(cold, tag, ts, lengths):
         what = TYPE_CONSTANT if hot["kind"][tag] == CONSTANT else TYPE_RANGE
-        tell(table, tags, of, ts, lengths, out, at, what, _grade_range(hot, cold, tag, x, form), low, high, x)
-    if hot["alarmed"][tag] != 0:
+        tell(table, tags, of, ts, lengths, out, at, what, rank, low, high, x)
+    if hot["alarmed"][tag] != 0 or not surely:
         judge_step(table, tags, tag, of, x, ts, form, lengths, out, at)
     hot["alarmed"][tag] = 1
 
@@ -225,16 +230,13 @@ def judge_standstill(
 
 @kernel()
 def judge_level(table: Any, tags: Any, tag: Any, of: Any, x: Any, ts: Any, lengths: Any, out: Any, at: Any) -> None:
-    """A reported value whose level moves; what it has come to is its level from then on."""
+    """A reported value whose level moves."""
     drift = tags.drift
-    if not drifts(drift, tag, x):
-        return
-    if not is_written(table, tags.hot, of):
+    if drifts(drift, tag, x) and not is_written(table, tags.hot, of):
         level = np.float64(drift["slow"][tag])
         slack = ALLOWED * np.float64(drift["scale"][tag])
         seen = np.float64(drift["fast"][tag])
         tell(table, tags, of, ts, lengths, out, at, TYPE_DRIFT, _LOW, level - slack, level + slack, seen)
-    accept(drift, tag)
 
 
 @kernel()
@@ -261,7 +263,7 @@ def judge_reported(
         if strange and not is_written(table, hot, of):
             what = TYPE_BIT if kind == BITFIELD else TYPE_STATE
             tell(table, tags, of, ts, lengths, out, at, what, _LOW, np.nan, np.nan, x)
-    if tags.drift["limit"][tag] > 0.0:
+    if tags.drift["limit"][tag] != 0.0:
         judge_level(table, tags, tag, of, x, ts, lengths, out, at)
 
 

@@ -160,26 +160,24 @@ def test_a_float_in_two_registers_does_not_alarm_for_ever(seed: int) -> None:
 
 
 def test_a_value_alarms_beyond_its_margin_and_weighs_by_how_far() -> None:
-    values = [100.0 + abs(i % 80 - 40) for i in range(400)]
+    """One just beyond it must be there for two polls."""
     ours = detector()
-    assert judge(ours, series(values)) == []
-    probes = [144.0, 144.1, 149.9, 150.1, 159.9, 160.1, 96.0, 95.9]
-    # One probe per fresh copy of the state, each reached by a step back into the range first.
+    assert judge(ours, series([100.0 + abs(i % 80 - 40) for i in range(400)])) == []
     found = []
+    # One probe per fresh copy of the state, each reached by a step back into the range first.
     state = ours.snapshot(np.arange(1024))
-    for probe in probes:
+    for probe in (144.0, 144.1, 149.9, 150.1, 159.9, 160.1, 96.0, 95.9):
         again = detector()
         again.restore(state)
-        found += [
-            (probe, uid, rank) for _, uid, rank, *_ in judge(again, series([140.0, probe], 400)) if "range" in uid
-        ]
+        told = [f for f in judge(again, series([140.0, probe, probe], 400)) if f[1] == "value.range"]
+        found += [(probe, told[0][0], told[0][2])] if told else []
     assert found == [
-        (144.1, "value.range", Severity.LOW),
-        (149.9, "value.range", Severity.LOW),
-        (150.1, "value.range", Severity.MEDIUM),
-        (159.9, "value.range", Severity.MEDIUM),
-        (160.1, "value.range", Severity.HIGH),
-        (95.9, "value.range", Severity.LOW),
+        (144.1, 2, Severity.LOW),
+        (149.9, 2, Severity.LOW),
+        (150.1, 1, Severity.MEDIUM),
+        (159.9, 1, Severity.MEDIUM),
+        (160.1, 1, Severity.HIGH),
+        (95.9, 2, Severity.LOW),
     ]
 
 

@@ -21,7 +21,7 @@ Found = list[tuple[int, str, int, float, float, float]]
 
 MOVES, OFTEN, CHANCE, MINUTE = 50, 10, 1e-9, 60_000_000_000
 TYPED = 128
-WARM, FAST, SLOW, ALLOWED = 333, 0.2, 0.003, 2.0
+WARM, FAST, SLOW, ALLOWED = 400, 0.2, 0.0025, 2.0
 RESTS, STATES, CHANGES = 50, 30, 20
 SEVERAL, TOGETHER, COMMANDED = 5, 10_000_000_000, 120_000_000_000
 WORDS = {1, 2, 3, 4, 5, 6, 7, 14, 15, 16}
@@ -50,6 +50,7 @@ class Level:
     up: Any = 0.0
     down: Any = 0.0
     limit: Any = 0.0
+    moved: bool = False
 
     def learn(self, x: float, n: int) -> None:
         x = min(max(x, -1e30), 1e30)
@@ -81,19 +82,21 @@ class Level:
 
     def settle(self, able: bool) -> None:
         able = able and self.limit < 1e30 and 0 < self.scale < 1e30
-        self.limit = single(1.5 * float(self.limit) + 5) if able else single(0)
+        self.limit = single(1.25 * float(self.limit) + 5) if able else single(0)
         self.up = self.down = single(0)
 
     def moves(self, x: float) -> bool:
         self.fast = single(float(self.fast) + FAST * (min(max(x, -1e30), 1e30) - float(self.fast)))
-        away = float(self.fast) - float(self.slow)
-        if self.add(away) <= self.limit:
-            self.follow(away)
-            return False
-        return True
-
-    def accept(self) -> None:
-        self.slow, self.up, self.down = self.fast, single(0), single(0)
+        away, limit = float(self.fast) - float(self.slow), float(self.limit)
+        largest = self.add(away)
+        self.up, self.down = single(min(self.up, 2 * limit)), single(min(self.down, 2 * limit))
+        if not self.moved and largest > limit:
+            self.moved = True
+            return True
+        self.follow(away)
+        if largest <= limit / 2:
+            self.moved = False
+        return False
 
 
 @dataclass
@@ -214,7 +217,7 @@ class Tag:
             self.reach = math.inf
         times = [t for t, _ in self.seen]
         self.gap = max([b - a for a, b in pairwise(times)], default=0)
-        self.level.settle(self.kind == "analog" and len(xs) >= 5 * WARM and self._roughness(xs, steps) >= 0.1)
+        self.level.settle(self.kind == "analog" and len(xs) >= 4 * WARM and self._roughness(xs, steps) >= 0.1)
         self._words(xs, distinct)
         two = self.kind == "discrete" and distinct == 2
         enough = sum(d > 0 for d in ways) >= RESTS, sum(d < 0 for d in ways) >= RESTS
@@ -257,6 +260,8 @@ class Tag:
             return math.inf
         share = 1 - moves / (n - 1)
         patience = math.log(CHANCE) / math.log(share) if share > 0 else 0.0
+        if (self.longest + 1) * (1 - share) <= 2:
+            patience = 0
         limit = max(math.ceil(patience), self.longest * 3 // 2 + 2)
         return limit if OFTEN * limit <= n else math.inf
 
@@ -282,9 +287,11 @@ class Tag:
         outside = not self.low <= x <= self.high
         if outside:
             self.same = 0
-            if self.due(ts):
-                found.append((*self._range(x, type_), self.low, self.high, x))
-            if self.alarmed and not self.written:
+            what, rank = self._range(x, type_)
+            surely = self.alarmed or rank > Severity.LOW or self.kind != "analog"
+            if surely and self.due(ts):
+                found.append((what, rank, self.low, self.high, x))
+            if not self.written and (self.alarmed or not surely):
                 found += self._step(ts, x, type_)
         else:
             returns, self.alarmed = self.alarmed and not self.written, False
@@ -299,7 +306,6 @@ class Tag:
             usual, slack = float(self.level.slow), ALLOWED * float(self.level.scale)
             if not is_written:
                 found.append(("value.drift", Severity.LOW, usual - slack, usual + slack, float(self.level.fast)))
-            self.level.accept()
         self.last, self.latest = x, max(self.latest, ts)
         return found
 
