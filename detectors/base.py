@@ -53,6 +53,10 @@ class Attack:
     name: str
 
 
+ATTACK, FAULT, MISOPERATION = FITS = ("attack", "fault", "misoperation")
+"""What may be behind a finding."""
+
+
 @dataclass(frozen=True, slots=True)
 class FindingType:
     """What a detector can find.
@@ -66,6 +70,7 @@ class FindingType:
         analytic_type: OCSF: 1 rule, 2 behavioural, 3 statistical, 4 learning.
         attacks: techniques that this may be.
         confidence: 0 to 100, how often such a finding is right.
+        fits: (FITS, why) of what may be behind it, the likelier first.
         measure: unit of `low`, `high` and `observed`; None where they are values of the tag, in its own unit.
     """
 
@@ -78,6 +83,7 @@ class FindingType:
     attacks: tuple[Attack, ...]
     confidence: int
     measure: str | None = None
+    fits: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

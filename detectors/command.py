@@ -58,6 +58,10 @@ class CommandDetector:
             types=("policy",),
             analytic_type=4,
             attacks=(_COMMAND, _MODIFY),
+            fits=(
+                ("attack", "an intruder drives the process"),
+                ("misoperation", "a client that only read was given more to do"),
+            ),
             confidence=80,
         ),
         FindingType(
@@ -68,6 +72,10 @@ class CommandDetector:
             types=("policy",),
             analytic_type=4,
             attacks=(_COMMAND, _MODIFY),
+            fits=(
+                ("misoperation", "a setpoint that is seldom changed"),
+                ("attack", "somebody drives what operators leave alone"),
+            ),
             confidence=40,
         ),
         FindingType(
@@ -78,6 +86,10 @@ class CommandDetector:
             types=("protocol", "policy"),
             analytic_type=2,
             attacks=(_COMMAND,),
+            fits=(
+                ("attack", "a tool that skips what the program always does"),
+                ("fault", "the selection was lost in the capture"),
+            ),
             confidence=80,
         ),
         FindingType(
@@ -88,6 +100,10 @@ class CommandDetector:
             types=("value", "operational"),
             analytic_type=2,
             attacks=(_SPOOF, _BLOCK),
+            fits=(
+                ("fault", "the device refuses or limits the value in silence"),
+                ("attack", "what is read is forged"),
+            ),
             confidence=70,
         ),
         FindingType(
@@ -98,6 +114,10 @@ class CommandDetector:
             types=("value",),
             analytic_type=2,
             attacks=(_MODIFY, _SPOOF),
+            fits=(
+                ("misoperation", "somebody set it at the device itself, or past the capture"),
+                ("attack", "a command on a way that is not watched"),
+            ),
             confidence=60,
         ),
         FindingType(
@@ -108,6 +128,10 @@ class CommandDetector:
             types=("policy", "operational"),
             analytic_type=3,
             attacks=(_BRUTE, _COMMAND),
+            fits=(
+                ("fault", "a program that writes in a loop"),
+                ("attack", "an operator's commands are overridden"),
+            ),
             confidence=80,
             measure="",
         ),

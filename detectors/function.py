@@ -72,6 +72,10 @@ class FunctionDetector(Existence):
             types=("policy", "protocol"),
             analytic_type=4,
             attacks=(_COMMAND, _CONFIG),
+            fits=(
+                ("attack", "a tool that asks what no client of the site asks"),
+                ("misoperation", "a program was changed, or used otherwise"),
+            ),
             confidence=70,
         ),
         FindingType(
@@ -82,6 +86,10 @@ class FunctionDetector(Existence):
             types=("policy",),
             analytic_type=1,
             attacks=(_MODE, _DOWNLOAD, _RESTART, _DENIAL),
+            fits=(
+                ("misoperation", "work of an engineer"),
+                ("attack", "the device is stopped, changed or taken over"),
+            ),
             confidence=90,
         ),
         FindingType(
@@ -92,6 +100,10 @@ class FunctionDetector(Existence):
             types=("protocol",),
             analytic_type=1,
             attacks=(_DENIAL,),
+            fits=(
+                ("fault", "a broken device, line or program"),
+                ("attack", "a device's parser is tried with broken messages"),
+            ),
             confidence=60,
         ),
         FindingType(
@@ -102,6 +114,10 @@ class FunctionDetector(Existence):
             types=("protocol",),
             analytic_type=1,
             attacks=(_PORT, _STANDARD),
+            fits=(
+                ("misoperation", "another program uses the port"),
+                ("attack", "a tunnel through a port that is let through"),
+            ),
             confidence=60,
         ),
         FindingType(
@@ -113,6 +129,10 @@ class FunctionDetector(Existence):
             types=("protocol",),
             analytic_type=1,
             attacks=(_SPOOF, _MIDDLE),
+            fits=(
+                ("attack", "an answer was forged"),
+                ("fault", "a device or gateway mixes up answers"),
+            ),
             confidence=80,
         ),
         FindingType(
@@ -123,6 +143,10 @@ class FunctionDetector(Existence):
             types=("protocol",),
             analytic_type=2,
             attacks=(_SPOOF, _MIDDLE),
+            fits=(
+                ("fault", "a device answers too late or twice, or the capture misses requests"),
+                ("attack", "answers are forged or repeated"),
+            ),
             confidence=50,
         ),
     )

@@ -51,6 +51,10 @@ class PeerDetector(Existence):
             types=("policy",),
             analytic_type=4,
             attacks=(_ROGUE, _DISCOVERY),
+            fits=(
+                ("attack", "an intruder looks around"),
+                ("misoperation", "a laptop or a new client that nobody announced"),
+            ),
             confidence=80,
         ),
         FindingType(
@@ -61,6 +65,10 @@ class PeerDetector(Existence):
             types=("policy",),
             analytic_type=4,
             attacks=(_ROGUE, _REMOTE),
+            fits=(
+                ("attack", "a client that was taken over reaches further"),
+                ("misoperation", "a new connection that nobody announced"),
+            ),
             confidence=75,
         ),
         FindingType(
@@ -71,6 +79,10 @@ class PeerDetector(Existence):
             types=("policy",),
             analytic_type=4,
             attacks=(_REMOTE,),
+            fits=(
+                ("attack", "another way into the device is tried"),
+                ("misoperation", "a new use of the device that nobody announced"),
+            ),
             confidence=60,
         ),
         FindingType(
@@ -81,6 +93,10 @@ class PeerDetector(Existence):
             types=("policy",),
             analytic_type=4,
             attacks=(_ROGUE, _DISCOVERY),
+            fits=(
+                ("misoperation", "a new device that nobody announced"),
+                ("attack", "somebody answers in a device's place"),
+            ),
             confidence=60,
         ),
         FindingType(
@@ -91,6 +107,10 @@ class PeerDetector(Existence):
             types=("policy",),
             analytic_type=4,
             attacks=(_MIDDLE, _SPOOF),
+            fits=(
+                ("attack", "somebody answers in the device's place"),
+                ("misoperation", "the device or its network card was exchanged"),
+            ),
             confidence=75,
         ),
         FindingType(
@@ -101,6 +121,10 @@ class PeerDetector(Existence):
             types=("policy",),
             analytic_type=4,
             attacks=(_MIDDLE, _ROGUE),
+            fits=(
+                ("attack", "somebody asks in the client's name"),
+                ("misoperation", "the client or its network card was exchanged"),
+            ),
             confidence=75,
         ),
     )

@@ -75,6 +75,10 @@ class PlantDetector:
             types=("value", "operational"),
             analytic_type=3,
             attacks=(_SPOOF, _CONTROL, _VIEW),
+            fits=(
+                ("fault", "a sensor, a drive, or a leak"),
+                ("attack", "values are forged, or the process driven away"),
+            ),
             confidence=60,
         ),
         FindingType(
@@ -86,6 +90,10 @@ class PlantDetector:
             types=("value", "operational"),
             analytic_type=3,
             attacks=(_SPOOF, _CONTROL, _VIEW),
+            fits=(
+                ("fault", "a sensor, a drive, or a leak"),
+                ("attack", "values are forged, or the process driven away"),
+            ),
             confidence=40,
         ),
     )

@@ -54,6 +54,10 @@ class RoleDetector(Existence):
             types=("policy",),
             analytic_type=4,
             attacks=(_REMOTE, _ROGUE, _COMMAND),
+            fits=(
+                ("attack", "a device that was taken over reaches further"),
+                ("misoperation", "its program was changed"),
+            ),
             confidence=80,
         ),
         FindingType(
@@ -64,6 +68,10 @@ class RoleDetector(Existence):
             types=("policy",),
             analytic_type=4,
             attacks=(_MIDDLE, _SPOOF),
+            fits=(
+                ("attack", "a back door, or somebody in a device's place"),
+                ("misoperation", "a service was started on it"),
+            ),
             confidence=65,
         ),
     )

@@ -70,6 +70,10 @@ class ScanDetector:
             types=("policy",),
             analytic_type=2,
             attacks=(_DISCOVERY, _INFORMATION),
+            fits=(
+                ("attack", "an intruder looks for devices"),
+                ("misoperation", "a tool that looks for devices"),
+            ),
             confidence=85,
             measure="",
         ),
@@ -82,6 +86,10 @@ class ScanDetector:
             types=("policy",),
             analytic_type=2,
             attacks=(_COMMAND, _BRUTE),
+            fits=(
+                ("attack", "somebody drives many devices at once"),
+                ("misoperation", "a program is rolled out"),
+            ),
             confidence=90,
             measure="",
         ),
@@ -94,6 +102,10 @@ class ScanDetector:
             types=("policy",),
             analytic_type=2,
             attacks=(_DISCOVERY, _INFORMATION),
+            fits=(
+                ("attack", "an intruder looks for devices, slowly"),
+                ("misoperation", "somebody goes from device to device"),
+            ),
             confidence=75,
             measure="",
         ),
@@ -106,6 +118,10 @@ class ScanDetector:
             types=("policy",),
             analytic_type=2,
             attacks=(_DISCOVERY, _INFORMATION),
+            fits=(
+                ("attack", "an intruder looks for devices, very slowly"),
+                ("misoperation", "somebody goes from device to device"),
+            ),
             confidence=60,
             measure="",
         ),

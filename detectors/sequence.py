@@ -55,6 +55,10 @@ class SequenceDetector:
             types=("protocol",),
             analytic_type=4,
             attacks=(_COMMAND, _MIDDLE),
+            fits=(
+                ("misoperation", "a program was changed, or used otherwise"),
+                ("attack", "messages are put in between"),
+            ),
             confidence=50,
         ),
         FindingType(
@@ -66,6 +70,10 @@ class SequenceDetector:
             types=("protocol",),
             analytic_type=4,
             attacks=(_MIDDLE, _BLOCK, _COMMAND),
+            fits=(
+                ("attack", "messages were added, left out or moved"),
+                ("fault", "the capture misses packets"),
+            ),
             confidence=50,
         ),
     )

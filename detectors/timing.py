@@ -64,6 +64,10 @@ class TimingDetector:
             types=("operational",),
             analytic_type=3,
             attacks=(_DENIAL, _VIEW),
+            fits=(
+                ("fault", "the device or its line is down"),
+                ("attack", "the device was stopped or cut off"),
+            ),
             confidence=80,
             measure="s",
         ),
@@ -76,6 +80,10 @@ class TimingDetector:
             types=("operational",),
             analytic_type=3,
             attacks=(_VIEW, _BLOCK),
+            fits=(
+                ("fault", "the client or the line is down"),
+                ("attack", "the view of the process was cut off"),
+            ),
             confidence=60,
             measure="s",
         ),
@@ -87,6 +95,10 @@ class TimingDetector:
             types=("operational", "policy"),
             analytic_type=3,
             attacks=(_COMMAND, _DENIAL),
+            fits=(
+                ("misoperation", "a client polls more often than before, or a second one does"),
+                ("attack", "messages are put in between"),
+            ),
             confidence=60,
             measure="s",
         ),
@@ -98,6 +110,10 @@ class TimingDetector:
             types=("operational",),
             analytic_type=3,
             attacks=(_MIDDLE, _DENIAL),
+            fits=(
+                ("fault", "a loaded device or line"),
+                ("attack", "somebody in between passes messages on"),
+            ),
             confidence=40,
             measure="s",
         ),

@@ -58,6 +58,10 @@ class ValueDetector:
             types=("value",),
             analytic_type=3,
             attacks=(_SPOOF,),
+            fits=(
+                ("fault", "a sensor, or the process itself"),
+                ("attack", "the value is forged, or the process driven away"),
+            ),
             confidence=60,
         ),
         FindingType(
@@ -68,6 +72,10 @@ class ValueDetector:
             types=("value",),
             analytic_type=3,
             attacks=(_MODIFY,),
+            fits=(
+                ("misoperation", "a mistyped setpoint"),
+                ("attack", "the process is driven to where it must not be"),
+            ),
             confidence=75,
         ),
         FindingType(
@@ -78,6 +86,10 @@ class ValueDetector:
             types=("value",),
             analytic_type=3,
             attacks=(_SPOOF,),
+            fits=(
+                ("fault", "a sensor, its line, or a restart"),
+                ("attack", "the value is forged"),
+            ),
             confidence=50,
         ),
         FindingType(
@@ -88,6 +100,10 @@ class ValueDetector:
             types=("value",),
             analytic_type=3,
             attacks=(_MODIFY,),
+            fits=(
+                ("misoperation", "a mistyped setpoint"),
+                ("attack", "the process is driven to where it must not be"),
+            ),
             confidence=50,
         ),
         FindingType(
@@ -98,6 +114,10 @@ class ValueDetector:
             types=("value",),
             analytic_type=3,
             attacks=(_SPOOF,),
+            fits=(
+                ("misoperation", "a setting was changed at the device"),
+                ("attack", "a setting was changed that never should be"),
+            ),
             confidence=60,
         ),
         FindingType(
@@ -108,6 +128,10 @@ class ValueDetector:
             types=("value", "operational"),
             analytic_type=3,
             attacks=(_SPOOF,),
+            fits=(
+                ("fault", "a sensor, its line, or a program that stopped"),
+                ("attack", "the value is frozen to hide the process"),
+            ),
             confidence=60,
         ),
         FindingType(
@@ -118,6 +142,10 @@ class ValueDetector:
             types=("value", "operational"),
             analytic_type=3,
             attacks=(_SPOOF,),
+            fits=(
+                ("fault", "a sensor that ages, or the process itself"),
+                ("attack", "the value or the process is moved little by little"),
+            ),
             confidence=50,
         ),
         FindingType(
@@ -128,6 +156,10 @@ class ValueDetector:
             types=("value", "operational"),
             analytic_type=3,
             attacks=(_SPOOF, _CONTROL),
+            fits=(
+                ("fault", "a drive, valve or switch that no longer moves"),
+                ("attack", "it is held in its state"),
+            ),
             confidence=40,
             measure="s",
         ),
@@ -139,6 +171,10 @@ class ValueDetector:
             types=("value",),
             analytic_type=3,
             attacks=(_SPOOF,),
+            fits=(
+                ("fault", "an alarm or a defect that the device reports"),
+                ("attack", "a mode or a protection was switched off"),
+            ),
             confidence=50,
         ),
         FindingType(
@@ -149,6 +185,10 @@ class ValueDetector:
             types=("value",),
             analytic_type=3,
             attacks=(_SPOOF,),
+            fits=(
+                ("fault", "a state of the device that is seldom"),
+                ("attack", "a mode that nobody uses was forced"),
+            ),
             confidence=50,
         ),
         FindingType(
@@ -159,6 +199,10 @@ class ValueDetector:
             types=("value", "operational"),
             analytic_type=3,
             attacks=(_SPOOF, _CONTROL),
+            fits=(
+                ("fault", "a restart, a lost supply, or lost sensors"),
+                ("attack", "another device, or a recording, in its place"),
+            ),
             confidence=60,
             measure="tags",
         ),

@@ -45,7 +45,7 @@ ALERT_COLUMNS: tuple[Column, ...] = (
     Column("type_uid", pa.uint32(), "class_uid * 100 + activity_id"),
     Column("severity_id", pa.uint8(), "Severity: 1 informational to 5 critical"),
     Column("confidence_score", pa.uint8(), "0 to 100"),
-    Column("risk_score", pa.uint8(), "0 to 100: severity weighed by confidence"),
+    Column("risk_score", pa.uint8(), "0 to 100: severity weighed by confidence and by the impact of the device"),
     Column("status_id", pa.uint8(), "1 new, 4 resolved (closed)"),
     Column("is_alert", pa.uint8(), "1 when a person should look", 1),
     Column("finding_info_uid", pa.uint64(), "id of the finding, the same in every replay"),
@@ -89,6 +89,7 @@ ALERT_COLUMNS: tuple[Column, ...] = (
     Column("observed_value", pa.float64(), "the value seen, the most extreme so far; NaN where none", float("nan")),
     Column("outcome", pa.uint8(), "what became of the operation (Outcome)"),
     Column("evidences", pa.list_(pa.field("item", EVIDENCE, nullable=False)), "pointers to the first records", []),
+    Column("hint", pa.string(), "attack, fault or misoperation, the likelier first, and why", ""),
     Column("subject_key", pa.uint64(), "what it is about beside device and type, as a hash: by it a finding is taught"),
     Column("baseline_uid", pa.string(), "digest of the baseline that judged, empty for none", ""),
 )

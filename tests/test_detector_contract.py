@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from detectors.base import TICK_NS, Alerts, Detector, Mark, State
+from detectors.base import FITS, TICK_NS, Alerts, Detector, Mark, State
 from detectors.columns import Columns, Points, records
 from detectors.lifecycle import Learning
 from detectors.registry import ACROSS, REGISTERED, load
@@ -375,3 +375,10 @@ def test_a_full_bucket_forgets_and_says_so(name: str, stream: Columns) -> None:
     assert one.counters()["forgotten"] > 0
     assert feed(other, flood, range(0, 3000, 17)) == found
     assert_same_state(one.snapshot(ALL), other.snapshot(ALL))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_finding_says_what_may_be_behind_it(name: str) -> None:
+    for kind in load(name).findings:
+        assert len(kind.fits) >= 2, kind.uid
+        assert {fit for fit, _ in kind.fits} <= set(FITS), kind.uid

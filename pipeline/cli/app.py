@@ -234,12 +234,13 @@ def topics_check(kafka: str, config: Path | None, file: Path | None) -> None:
 @click.option("--until", help="Before this time.")
 @click.option("--site", type=_PATH, help="Names of devices and tags (TOML).")
 @click.option("--limit", type=click.IntRange(0), help="Rows at most (50), 0 for all.")
-def show(folder: Path, what: str, site: Path | None, limit: int | None, **filters: str | None) -> None:
+@click.option("--hints", is_flag=True, help="What may be behind each finding: attack, fault or misoperation (alerts).")
+def show(folder: Path, what: str, site: Path | None, limit: int | None, *, hints: bool, **filters: str | None) -> None:
     """A readable look at results: alerts (default), records, assets, points or health."""
     from pipeline.show import Filters
     from pipeline.show import show as print_table
 
-    print_table(folder, what, Filters(**filters), site=site, limit=limit)
+    print_table(folder, what, Filters(**filters), site=site, limit=limit, hints=hints)
 
 
 @app.command()

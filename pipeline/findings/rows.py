@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from detectors.base import FindingType
 from pipeline import names as readable
-from pipeline.findings.text import Facts, check, facts_of, line, seen_text, values_of
+from pipeline.findings.text import Facts, check, facts_of, hint_text, line, seen_text, values_of
 from pipeline.findings.window import Activities, Subject, Window
 from pipeline.site import Site
 from schemas.alert import ALERT, CATEGORY_UID, CLASS_UID
@@ -25,6 +25,8 @@ SEVERITY_WEIGHT: dict[int, int] = {
     Severity.FATAL: 100,
 }
 """Part of the risk score, 0 to 100, that a certain finding of this severity has."""
+IMPACT_WEIGHT = {"low": 75, "medium": 100, "high": 125}
+"""Percent of the risk that a finding about a device of this impact has."""
 _NEW, _RESOLVED = 1, 4
 _FACTS_KEPT = 4096
 
@@ -87,7 +89,7 @@ class RowWriter:
         facts = self._facts_of(subject)
         return {
             **_activity(window, told),
-            **self._analytic(kind, told),
+            **self._analytic(kind, told, facts),
             **self._words(kind, window, told, facts),
             **_subject(subject),
             "client_ip": facts.client_ip,
@@ -99,11 +101,12 @@ class RowWriter:
             "subject_key": window.identity[2],
         }
 
-    def _analytic(self, kind: FindingType, told: Activities) -> dict[str, Any]:
+    def _analytic(self, kind: FindingType, told: Activities, facts: Facts) -> dict[str, Any]:
+        impact = IMPACT_WEIGHT[facts.device.impact if facts.device else "medium"]
         weight = SEVERITY_WEIGHT.get(told.severity, 0)
         return {
             "confidence_score": kind.confidence,
-            "risk_score": (weight * kind.confidence + 50) // 100,
+            "risk_score": min(100, (weight * kind.confidence * impact + 5000) // 10_000),
             "finding_info_title": kind.title,
             "finding_info_types": list(kind.types),
             "analytic_uid": kind.uid,
@@ -118,6 +121,7 @@ class RowWriter:
         text = line(kind, window.subject, facts, told, values)
         return {
             "finding_info_desc": text if told.alerting else text + self._maintenance(window, facts),
+            "hint": hint_text(kind, facts, told),
             "expected": values[0],
             "observed": seen_text(kind, window.subject, facts, values[1]),
         }

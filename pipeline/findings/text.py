@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Formatter
 
-from detectors.base import FindingType
+from detectors.base import ATTACK, MISOPERATION, FindingType
 from pipeline import names as readable
 from pipeline.findings.window import Activities, Subject
 from pipeline.site import Site, SiteDevice, SiteTag
@@ -52,6 +52,7 @@ class Facts:
         tag_place: address in words and name, as the line says it.
         scaling: the site's tag, where values of it can be scaled.
         device: the site's device.
+        client_role: the client's role in the site file, STRANGER where others have names and it has none, else empty.
     """
 
     client_ip: str
@@ -63,6 +64,7 @@ class Facts:
     tag_place: str
     scaling: SiteTag | None
     device: SiteDevice | None
+    client_role: str = ""
 
 
 def facts_of(subject: Subject, site: Site, names: Mapping[int, str]) -> Facts:
@@ -84,6 +86,7 @@ def facts_of(subject: Subject, site: Site, names: Mapping[int, str]) -> Facts:
         tag_place=place,
         scaling=scaling,
         device=device,
+        client_role=client.role if client else known,
     )
 
 
@@ -162,6 +165,22 @@ def line(kind: FindingType, subject: Subject, facts: Facts, told: Activities, va
         client_mac=readable.mac_text(subject.client_mac),
         device_mac=readable.mac_text(subject.server_mac),
     )
+
+
+def hint_text(kind: FindingType, facts: Facts, told: Activities) -> str:
+    """What may be behind a finding and why, the likelier first; what is known of the client and the device decides."""
+    fits, known = list(kind.fits), ""
+    if not told.alerting:
+        known, why = MISOPERATION, "the device is in maintenance"
+    elif "{client}" in kind.text and facts.client_role == STRANGER:
+        known, why = ATTACK, "nobody has given the client a name"
+    elif "{client}" in kind.text and facts.client_role == "engineering":
+        known, why = MISOPERATION, "the client is an engineering station"
+    if known:
+        others = dict(fits)
+        first = (known, f"{why}; {others[known]}" if known in others else why)
+        fits = [first, *(fit for fit in fits if fit[0] != known)]
+    return ", or ".join(f"{fit} ({why})" for fit, why in fits)
 
 
 def seen_text(kind: FindingType, subject: Subject, facts: Facts, observed: str) -> str:

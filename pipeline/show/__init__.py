@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.cli.screen import plain
+from pipeline.errors import ConfigError
 from pipeline.show import tables
 from pipeline.show.filters import Filters
 from pipeline.site import Site
@@ -29,7 +30,15 @@ _PIPED_WIDTH = 240
 _STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan"}
 
 
-def show(folder: Path, what: str, filters: Filters, *, site: Path | None = None, limit: int | None = None) -> None:
+def show(
+    folder: Path,
+    what: str,
+    filters: Filters,
+    *,
+    site: Path | None = None,
+    limit: int | None = None,
+    hints: bool = False,
+) -> None:
     """Print one table of the results in `folder`.
 
     Args:
@@ -38,6 +47,7 @@ def show(folder: Path, what: str, filters: Filters, *, site: Path | None = None,
         filters: rows to show.
         site: site file whose names go before those of the results.
         limit: rows at most, 0 for all; None for 50, of health for all.
+        hints: whether to say of alerts what may be behind them.
 
     Raises:
         OutputError: the folder holds no such results.
@@ -47,7 +57,10 @@ def show(folder: Path, what: str, filters: Filters, *, site: Path | None = None,
     make, allowed = _TABLES[what]
     filters.refuse_others(allowed, what)
     results = tables.Results.open(folder, Site.load(site) if site is not None else Site.empty())
-    shown = make(results, filters, _LIMITS.get(what, 50) if limit is None else limit)
+    most = _LIMITS.get(what, 50) if limit is None else limit
+    if hints and what != "alerts":
+        raise ConfigError(f"--hints: only alerts have hints, not {what}")
+    shown = tables.alerts(results, filters, most, hints=True) if hints else make(results, filters, most)
     print_table(shown, _ROWS.get(what, what))
 
 

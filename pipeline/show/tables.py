@@ -115,8 +115,8 @@ def _device_is(results: Results, text: str) -> pl.Expr:
     return pl.col("device").is_in(only.devices(results.device_names, results.device_ips, text))
 
 
-def alerts(results: Results, filters: Filters, limit: int) -> Shown:
-    """Findings, the last row of each, worst first."""
+def alerts(results: Results, filters: Filters, limit: int, *, hints: bool = False) -> Shown:
+    """Findings, the last row of each, worst first; with what may be behind them if `hints` are wanted."""
     rows = results.dataset("alerts")
     rows = rows.group_by("finding_info_uid", maintain_order=True).last()
     rows = rows.filter(*only.span(filters, "first_seen_time", "last_seen_time"))
@@ -146,10 +146,15 @@ def alerts(results: Results, filters: Filters, limit: int) -> Shown:
             r["finding_info_desc"] or r["finding_info_title"],
             " ".join(a["technique_uid"] for a in r["attacks"]),
             f"{r['finding_info_uid']:016x}"[:8],
+            *((r.get("hint", ""),) if hints else ()),
         )
         for r in _times(frame, "first_seen_time").iter_rows(named=True)
     ]
-    return Shown(("severity", "first seen (UTC)", "count>", "detector", "what", "ATT&CK", "id"), shown, total)
+    return Shown(
+        ("severity", "first seen (UTC)", "count>", "detector", "what", "ATT&CK", "id", *(("may be",) if hints else ())),
+        shown,
+        total,
+    )
 
 
 def records(results: Results, filters: Filters, limit: int) -> Shown:

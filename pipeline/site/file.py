@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import SiteError
-from pipeline.site.model import ROLES, TYPES, WORD_ORDERS, Maintenance, Site, SiteDevice, SiteTag
+from pipeline.site.model import IMPACTS, ROLES, TYPES, WORD_ORDERS, Maintenance, Site, SiteDevice, SiteTag
 from schemas.codes import Space
 
 _SPACES: dict[str, int] = {s.name.lower(): int(s) for s in Space if s is not Space.NONE}
@@ -104,7 +104,7 @@ def read(path: Path) -> Site:
 
 
 def _device(table: _Table) -> SiteDevice:
-    table.only(("name", "ip", "mac", "vlan", "zone", "role", "tag"))
+    table.only(("name", "ip", "mac", "vlan", "zone", "role", "impact", "tag"))
     ip, mac = _address(table), _mac(table)
     if bool(ip) == bool(mac):
         raise table.error("give either 'ip' or 'mac'" + (", not both" if ip else ""))
@@ -117,6 +117,7 @@ def _device(table: _Table) -> SiteDevice:
         vlan=table.whole("vlan", -1, 0, 4095),
         zone=table.text("zone"),
         role=table.text("role", "other", ROLES),
+        impact=table.text("impact", "medium", IMPACTS),
         tags=tags,
     )
 

@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+IMPACTS = ("low", "medium", "high")
+"""How bad it is if a device fails or does harm."""
 ROLES = ("controller", "hmi", "historian", "engineering", "gateway", "other")
 TYPES = {"bool": 1, "u16": 1, "i16": 1, "u32": 2, "i32": 2, "f32": 2}
 """Types of a tag, and how many addresses each takes."""
@@ -63,6 +65,7 @@ class SiteDevice:
     vlan: int = -1
     zone: str = ""
     role: str = "other"
+    impact: str = "medium"
     tags: tuple[SiteTag, ...] = ()
 
 

@@ -19,7 +19,7 @@ from pipeline.findings.window import finding_uid, mix
 from pipeline.site import Site
 from schemas.alert import ALERT
 from schemas.codes import Activity, Op, Outcome, Severity
-from tests.pipeline.scripted import SECOND, STRANGER, T0, TYPES, WRITE, Scripted, batches, plain, row, stream, value
+from tests.pipeline.scripted import SECOND, STRANGER, T0, TYPES, WRITE, Scripted, batches, ip, plain, row, stream, value
 from tests.reference import findings as twin
 
 SITE = """
@@ -268,6 +268,30 @@ def test_a_flood_is_one_finding_with_updates_at_the_very_evidence() -> None:
     rows = plain(findings.take())
     assert activities(rows) == [(1, 1)] + [(2, 10**k) for k in range(1, 7)]
     assert [r["time"] - T0 for r in rows[1:]] == [10**k - 1 for k in range(1, 7)]
+
+
+def test_a_finding_says_what_may_be_behind_it_by_who_and_where(tmp_path: Path) -> None:
+    kind = dataclasses.replace(STRANGER, fits=(("fault", "a loop"), ("attack", "a guess"), ("misoperation", "a test")))
+    text = SITE.replace('name = "HMI"', 'name = "ENG"\nrole = "engineering"')
+    (tmp_path / "site.toml").write_text(text)
+    site = Site.load(tmp_path / "site.toml")
+
+    def hint(at_s: float, client: str, known: Site) -> str:
+        findings = Findings({**TYPES, STRANGER.code: kind}, site=known)
+        batch = records([row(at_s, label=STRANGER.code, src_ip=ip(client))])
+        findings.add(batch, Scripted().on_batch(batch))
+        return str(plain(findings.take())[0]["hint"])
+
+    assert hint(900, "10.10.9.66", Site.empty()) == "fault (a loop), or attack (a guess), or misoperation (a test)"
+    assert hint(900, "10.10.9.66", site).startswith("attack (nobody has given the client a name; a guess), or fault")
+    assert hint(900, "10.10.2.1", site).startswith("misoperation (the client is an engineering station; a test), or")
+    assert hint(60, "10.10.9.66", site).startswith("misoperation (the device is in maintenance; a test), or fault")
+
+
+@pytest.mark.parametrize(("impact", "risk"), [("low", 30), ("medium", 40), ("high", 50)])
+def test_the_risk_counts_severity_confidence_and_impact(tmp_path: Path, impact: str, risk: int) -> None:
+    (tmp_path / "site.toml").write_text(f'[[device]]\nname = "PLC-1"\nip = "10.10.1.1"\nimpact = "{impact}"\n')
+    assert found([row(0)], site=Site.load(tmp_path / "site.toml"))[0]["risk_score"] == risk
 
 
 def test_the_id_is_the_hash_of_subject_and_start_by_the_shared_mixer() -> None:
