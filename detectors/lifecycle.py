@@ -26,6 +26,8 @@ class Learning:
     """Learning time of a value, from its own first sight."""
     value_samples: int = 60
     """Values that a tag must have shown before it is judged, however long that takes."""
+    budget_per_day: float = 10.0
+    """False alarms a day that the site bears: a baseline's margins are as wide as they must be for it."""
     write_samples: int = 10
     """The same for values written to a tag, which are far fewer."""
 

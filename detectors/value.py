@@ -277,7 +277,7 @@ class ValueDetector:
 
     def learned(self) -> Mapping[str, NDArray[Any]]:
         """A row for each tag and parameter, see `detectors.value_baseline`."""
-        return value_baseline.learned(self.slots, self._lengths)
+        return value_baseline.learned(self.slots, self._lengths, self.learning.budget_per_day)
 
     def adopt(self, baseline: Mapping[str, NDArray[Any]]) -> None:
         """Its learned tags are judged from the first record; the others learn from their own first sight."""

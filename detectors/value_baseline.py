@@ -14,6 +14,7 @@ from detectors.kernels import settle, still
 from detectors.kernels import slots as k
 from detectors.kernels.drift import adopt_level
 from detectors.kernels.learning import PAGE, REPORTED, WRITTEN, clear
+from detectors.kernels.still import ANALOG
 from detectors.kernels.words import ANY
 from detectors.slots import Slots
 from schemas.codes import LearnState
@@ -21,6 +22,11 @@ from schemas.codes import LearnState
 SIDES = {REPORTED: "reported", WRITTEN: "written"}
 _FEW_REPORTS = 4
 """A reported tag with fewer than this part of `value_samples` goes into a baseline as not learned."""
+_DAY_NS = 86_400_000_000_000
+_SHARE = 0.5
+"""Of the budget, for ranges; the rest is for all else."""
+_LONG = 0.5
+"""Doublings from which what came since the latest mark says enough; else what came between the two before does."""
 _HOT, _COLD, _LEVEL, _HALF = 0, 1, 2, 0xFFFFFFFF
 
 
@@ -78,9 +84,10 @@ the mean distance from the level, and how far it may go (`detectors.kernels.drif
 _NAMES = tuple(PARAMETERS)
 
 
-def learned(slots: Slots, lengths: settle.Lengths) -> Mapping[str, NDArray[Any]]:
+def learned(slots: Slots, lengths: settle.Lengths, budget_per_day: float) -> Mapping[str, NDArray[Any]]:
     """A row for each tag and parameter, see PARAMETERS; a tag with too few values says LEARN in `state`."""
     arrays = [slots.rows(name).copy() for name in ("hot", "cold", "drift")]
+    lengths = calibrated(arrays[_HOT], arrays[_COLD], lengths, budget_per_day)
     settle.settle_all(arrays[_HOT], arrays[_COLD], arrays[_LEVEL], lengths)
     tags = np.flatnonzero(arrays[_HOT]["state"])
     arrays[_LEVEL]["limit"] = np.abs(arrays[_LEVEL]["limit"])
@@ -105,6 +112,29 @@ def learned(slots: Slots, lengths: settle.Lengths) -> Mapping[str, NDArray[Any]]
     tag, parameter = np.nonzero(np.array([place.always for place in PARAMETERS.values()]) | (numbers != 0))
     rows = {name: column[tag] for name, column in one.items()}
     return {**rows, "value": numbers[tag, parameter], "parameter": names[tag, parameter]}
+
+
+def calibrated(hot: NDArray[Any], cold: NDArray[Any], lengths: settle.Lengths, budget_per_day: float) -> settle.Lengths:
+    """Settings with a margin of ranges that keeps the tags that leave theirs within a day inside the budget.
+
+    The last part of each tag's learning is held against the margin that the parts before would have given.  What a day
+    brings follows from the law of records: of any distribution, equally many are to be expected each time that the
+    number of values doubles.
+    """
+    tags = np.flatnonzero((hot["state"] == LearnState.LEARN) | (hot["state"] == LearnState.SHADOW))
+    tags = tags[[settle.classify(hot, cold, tag) == ANALOG for tag in tags]]
+    if not len(tags) or not lengths.learns_only:
+        return lengths
+    latest = np.array([settle.overshoot(hot, cold, tag) for tag in tags])
+    since = np.log2(hot["n"][tags]) % 1.0
+    is_long = since >= _LONG
+    beyond = np.where(is_long, latest - cold["margin"][tags], cold["margin"][tags] - cold["unchanged"][tags])
+    span_ns = int((hot["seen"][tags] - cold["first"][tags]).max())
+    doublings = np.log2(1 + _DAY_NS / max(span_ns, 1)) * len(tags) / np.where(is_long, since, 1.0).sum()
+    allowed = int(min(budget_per_day * _SHARE / doublings, len(tags)))
+    worst = np.sort(beyond)[::-1]
+    margin = float(worst[allowed]) if allowed < len(tags) else 0.0
+    return lengths._replace(margin=max(lengths.margin, margin))
 
 
 def adopt(slots: Slots, baseline: Mapping[str, NDArray[Any]]) -> None:

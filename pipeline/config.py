@@ -78,6 +78,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "decode.max_flows": (16, 1 << 26),
     "decode.shard": (0, (1 << 16) - 1),
     "decode.boot": (0, (1 << 32) - 1),
+    "learning.budget_per_day": (0, 1_000_000),
     "learning.value_samples": (1, 1 << 31),
     "learning.write_samples": (1, 1 << 31),
     "detectors.peer.max_keys": (1, 1 << 20),

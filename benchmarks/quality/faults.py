@@ -30,8 +30,8 @@ APART = 30
 START_NS = 1_700_000_000 * SECOND_NS
 
 
-def columns(series: F64) -> Columns:
-    """Polls of one value a second: a device for each row of `series` (devices, rows)."""
+def columns(series: F64, every_s: int = 1) -> Columns:
+    """Polls of one value every `every_s` seconds: a device for each row of `series` (devices, rows)."""
     devices, rows = series.shape
     one = records(
         [
@@ -49,7 +49,7 @@ def columns(series: F64) -> Columns:
     many = one.take(np.zeros(n, np.intp))
     return replace(
         many,
-        ts=np.repeat(START_NS + np.arange(rows) * SECOND_NS, devices),
+        ts=np.repeat(START_NS + np.arange(rows) * every_s * SECOND_NS, devices),
         seq=np.arange(n, dtype=np.uint64),
         device=np.tile(np.arange(1, devices + 1, dtype=np.uint64), rows),
         points=replace(many.points, value=np.ascontiguousarray(series.T).reshape(-1)),

@@ -88,7 +88,8 @@ one bit for each distinct value; ns of first sight; ns since it is out of range,
 of the value that did not change since; longest standstill learned, in ns; mean square of steps; variance; longest rest
 at either end of the range, in seconds; steps up, steps down; longest standstill in polls; values until the last new
 one; bits that were ever set, and that always were; changes looked at, bits that flipped in them, and how many were a
-power of two.  While learning, `margin` and `wider` are the overshoot of range and steps up to the latest mark."""
+power of two.  While learning, `margin` and `wider` are the overshoot of range and steps up to the latest mark,
+`unchanged` that of the range up to the mark before."""
 
 FEW = 10
 """Up to so many distinct values a tag is a state, not a quantity."""
@@ -157,6 +158,7 @@ def mark_extremes(hot: Any, cold: Any, tag: Any) -> None:
 
     What went beyond the mark before is kept, so that there is always a stretch to calibrate by.
     """
+    cold["unchanged"][tag] = cold["margin"][tag]
     cold["margin"][tag] = overshoot(hot, cold, tag)
     cold["wider"][tag] = growth(hot, cold, tag)
     cold["low"][tag] = hot["low"][tag]
