@@ -204,7 +204,7 @@ def apply_bounds(hot: Any, cold: Any, tag: Any) -> None:
         hot["high"][tag] = np.inf
     if kind in (CONSTANT, DISCRETE, UNSCORABLE, BITFIELD):
         hot["reach"][tag] = np.inf
-    hot["still"][tag] = still_limit(cold, tag, kind, hot["n"][tag])
+    hot["still"][tag] = still_limit(cold, tag, kind, hot["n"][tag], hot["gap"][tag])
     hot["state"][tag] = LIVE
 
 

@@ -53,15 +53,19 @@ def patience(unchanged: Any) -> Any:
 
 
 @kernel()
-def still_limit(cold: Any, tag: Any, kind: Any, n: Any) -> Any:
+def still_limit(cold: Any, tag: Any, kind: Any, n: Any, gap: Any) -> Any:
     """Polls without a change that are normal: max(ln CHANCE / ln p, 1.5 longest + 2).
 
     Where the longest standstill is about as long as all others, as of a value that is sampled and held, the second
     alone: such polls are not each on their own.
     0 where nothing can be said: of tags that rest for long, learning has seen too few rests to know the longest.
     """
-    if cold["rest_low"][tag] > 0.0 or cold["rest_high"][tag] > 0.0:
-        return 1
+    low = np.float64(cold["rest_low"][tag])
+    high = np.float64(cold["rest_high"][tag])
+    if low > 0.0 or high > 0.0:
+        # At least so many polls lie in the shorter rest: until then there is no need to look.
+        rest = min(low, high) if low > 0.0 and high > 0.0 else max(low, high)
+        return max(1, min(LONGEST - 1, np.int64(1.5 * rest * _SECOND / np.float64(max(gap, 1)))))
     unchanged = cold["unchanged"][tag]
     if kind != ANALOG or (1.0 - unchanged) * np.float64(n - 1) < MOVES - 0.5:
         return 0
@@ -83,6 +87,18 @@ def note(hot: Any, cold: Any, tag: Any, x: Any, ts: Any) -> None:
         cold["since"][tag] = NEVER
     if hot["same"][tag] < LONGEST:
         hot["same"][tag] += 1
+
+
+@kernel(inline=True)
+def stands(hot: Any, tag: Any, ts: Any) -> Any:
+    """Count one more poll of a standstill that goes on and is normal still; False where there is more to it."""
+    same = hot["same"][tag]
+    if hot["still"][tag] == 0:
+        return True
+    if same == 0 or same >= hot["still"][tag] or ts - hot["seen"][tag] > _BREAK:
+        return False
+    hot["same"][tag] = same + 1
+    return True
 
 
 @kernel()

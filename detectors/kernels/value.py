@@ -17,7 +17,7 @@ from detectors.kernels.learning import PAGE, REPORTED, WRITTEN, begin, clear, le
 from detectors.kernels.seen import TYPE_PAIR, about_pair, about_tag
 from detectors.kernels.settle import CONSTANT, COUNTER, LIVE, unwrapped
 from detectors.kernels.slots import KNOWN, STATUS, find, hash_words, insert, is_key
-from detectors.kernels.still import ANALOG, NEVER, is_due, is_stuck, note, rest_limit
+from detectors.kernels.still import ANALOG, NEVER, is_due, is_stuck, note, rest_limit, stands
 from detectors.kernels.upset import commanded, tell
 from detectors.kernels.wide import PART, TYPED
 from detectors.kernels.words import BITFIELD, DISCRETE, is_strange
@@ -229,10 +229,10 @@ def judge_standstill(
 
 
 @kernel()
-def judge_level(table: Any, tags: Any, tag: Any, of: Any, x: Any, ts: Any, lengths: Any, out: Any, at: Any) -> None:
-    """A reported value whose level moves."""
+def judge_level(table: Any, tags: Any, tag: Any, of: Any, ts: Any, lengths: Any, out: Any, at: Any) -> None:
+    """A reported value whose level has moved, unless somebody sets it."""
     drift = tags.drift
-    if drifts(drift, tag, x) and not is_written(table, tags.hot, of):
+    if not is_written(table, tags.hot, of):
         level = np.float64(drift["slow"][tag])
         slack = ALLOWED * np.float64(drift["scale"][tag])
         seen = np.float64(drift["fast"][tag])
@@ -263,8 +263,21 @@ def judge_reported(
         if strange and not is_written(table, hot, of):
             what = TYPE_BIT if kind == BITFIELD else TYPE_STATE
             tell(table, tags, of, ts, lengths, out, at, what, _LOW, np.nan, np.nan, x)
-    if tags.drift["limit"][tag] != 0.0:
-        judge_level(table, tags, tag, of, x, ts, lengths, out, at)
+
+
+@kernel(inline=True)
+def is_plain(hot: Any, tag: Any, x: Any, ts: Any) -> Any:
+    """Whether there is nothing to say of a value but of its level, as of nearly all; a change ends a standstill."""
+    last = hot["last"][tag]
+    if hot["alarmed"][tag] != 0 or not (hot["low"][tag] <= x <= hot["high"][tag]):
+        return False
+    if x == last:
+        return stands(hot, tag, ts)
+    kind = hot["kind"][tag]
+    if kind in (DISCRETE, BITFIELD) or not abs(x - last) <= hot["reach"][tag]:
+        return False
+    hot["same"][tag] = 0
+    return True
 
 
 @kernel()
@@ -360,7 +373,10 @@ def values(start: Any, wire: Any, points: Any, table: Any, tags: Any, lengths: A
                 hot["seen"][tag] = ts
             of = (device, w1, w2, w3, addr)
             if side == REPORTED:
-                judge_reported(table, tags, tag, of, x, ts, form, lengths, out, (i, j))
+                if not is_plain(hot, tag, x, ts):
+                    judge_reported(table, tags, tag, of, x, ts, form, lengths, out, (i, j))
+                if tags.drift["limit"][tag] != 0.0 and drifts(tags.drift, tag, x):
+                    judge_level(table, tags, tag, of, ts, lengths, out, (i, j))
             else:
                 judge_written(table, tags, tag, of, x, ts, form, lengths, _parent(wire, i), out, (i, j))
             hot["last"][tag] = x

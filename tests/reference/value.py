@@ -222,7 +222,9 @@ class Tag:
         two = self.kind == "discrete" and distinct == 2
         enough = sum(d > 0 for d in ways) >= RESTS, sum(d < 0 for d in ways) >= RESTS
         self.rests = tuple(r if two and e else 0.0 for r, e in zip(self.rests, enough, strict=True))  # type: ignore[assignment]
-        self.still = 1 if any(self.rests) else self._still(sum(d != 0 for d in ways), len(xs))
+        shorter_rest = min((r for r in self.rests if r), default=0.0)
+        polls = max(1, min(65_534, int(1.5 * shorter_rest * 1e9 / max(self.gap, 1))))
+        self.still = polls if shorter_rest else self._still(sum(d != 0 for d in ways), len(xs))
         self.state = "live"
 
     def _roughness(self, xs: list[float], steps: list[float]) -> float:
