@@ -65,7 +65,7 @@ def connections(capture: Path) -> Iterator[Ends | None]:
 
 
 def told(capture: Path, judged: Judged, least: Severity = Severity.LOW) -> Flags:
-    """Whether each packet of a capture is told by evidence of at least `least`; the module's description has the rules."""
+    """Whether each packet of a capture is told by evidence of severity `least` and above."""
     pieces = [piece for piece in judged.pieces if piece.severity >= least]
     packets = {piece.packet for piece in pieces}
     followed = {piece.ends for piece in pieces if piece.uid.split(".")[0] in WHO}
