@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.quality import faults, iec104, packets, process
+from benchmarks.quality import faults, iec104, nab, packets, process, windows
 from benchmarks.quality.metrics import Measure
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,6 +28,8 @@ CASES: dict[str, Callable[[Path], list[Measure]]] = {
     "iec104": iec104.energy,
     "faults": faults.faults,
     "lemay": packets.lemay,
+    "qut": windows.qut,
+    "nab": nab.known_causes,
 }
 HEAD = "| data | measure | measured | floor | goal | | always alarmed | as often at random |"
 

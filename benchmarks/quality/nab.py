@@ -5,8 +5,10 @@ probationary rows, which are not scored, and judges the others by that baseline.
 evidence lies outside of normal, as a share of the width of normal: what the detector itself hands on.  As the
 benchmark does, each detector gets the one threshold for all series that is the best for it, with hindsight.
 
-Beside it the benchmark's own Windowed Gaussian, by the same scorer on the same series.  What the benchmark's tables
-say of other detectors is over all its 58 series and cannot be compared with these seven directly.
+Beside it the benchmark's own Windowed Gaussian, by the same scorer on the same series.  At the threshold of the
+benchmark's own tables (results/windowedGaussian), where it was the best over all 58 series, it gets here what these
+tables say of each of the seven.  The goal is what they say of Random Cut Forest on these seven, also at its threshold
+for all 58; the best one for these alone is not published, and gives at least as much.
 """
 
 from __future__ import annotations
@@ -30,8 +32,10 @@ from schemas.codes import Direction, Kind, Match, Op, PointType, Space
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
-PROFILES = {"standard": (1.0, 1.0, 1.0), "low FP": (1.0, 2.0, 0.5), "low FN": (1.0, 0.5, 2.0)}
+PROFILES = {"standard": (1.0, 0.11, 1.0), "low FP": (1.0, 0.22, 1.0), "low FN": (1.0, 0.11, 2.0)}
 """Weights of a window found, of a false row and of a window missed."""
+RANDOM_CUT_FOREST = {"standard": 43.1, "low FP": 16.0, "low FN": 47.8}
+"""Normalised from the scores of the seven series in the benchmark's results/randomCutForest."""
 PROBATION, PROBATION_ROWS = 0.15, 5000
 """The share of a series that is not scored, and how much of it that is a share of at most."""
 GAUSSIAN_WINDOW, GAUSSIAN_STEP = 6400, 100
@@ -227,9 +231,10 @@ def known_causes(data: Path) -> list[Measure]:
     for profile in PROFILES:
         sweeps = [sweep(given, scores, profile) for scores in (ours, theirs, everything)]
         score, floor, always = sweeps[0].best, sweeps[1].best, float(sweeps[2].score[-1])
+        goal = f"> {RANDOM_CUT_FOREST[profile]}"
         told = sweeps[0].score[np.flatnonzero(sweeps[0].threshold >= 0)]
         measures += [
-            Measure(name, f"score, {profile}", score, f"> {floor:.1f}", "51.7", score > floor, positive=always),
+            Measure(name, f"score, {profile}", score, f"> {floor:.1f}", goal, score > floor, positive=always),
             Measure(name, f"score, {profile}, all evidence", float(told[-1]) if len(told) else 0.0),
             Measure(name, f"Windowed Gaussian, {profile}", floor),
         ]
