@@ -17,6 +17,7 @@ import csv
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import erfc
 from pathlib import Path
 from typing import Any
 
@@ -153,8 +154,6 @@ def gaussian(values: F64) -> F64:
 
     Mean and deviation are of the rows before; from GAUSSIAN_WINDOW rows on of so many, moved by GAUSSIAN_STEP.
     """
-    from scipy.special import erfc
-
     at = np.arange(len(values))
     moved = (at - GAUSSIAN_WINDOW) // GAUSSIAN_STEP * GAUSSIAN_STEP
     start = np.maximum(moved, 0)
@@ -165,7 +164,8 @@ def gaussian(values: F64) -> F64:
     mean, square = ((one[stop] - one[start]) / n for one in sums)
     deviation = np.sqrt(np.maximum(square - mean**2, 0.0))
     deviation[deviation == 0.0] = 1e-6
-    score = 1.0 - 0.5 * erfc(np.abs(shifted - mean) / deviation / np.sqrt(2.0))
+    tails = np.vectorize(erfc)(np.abs(shifted - mean) / deviation / np.sqrt(2.0))
+    score = 1.0 - 0.5 * tails
     score[0] = 0.0
     return np.asarray(score)
 

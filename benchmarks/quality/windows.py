@@ -75,7 +75,7 @@ def windows(folder: Path) -> list[Window]:
         views = {path.name.split(".")[-2]: path for path in captures.glob("*.pcap")}
         view = views.get("master", views.get("hmi"))
         assert view is not None, captures
-        first = next(_packets(view))[0]
+        first = next(packets_of(view))[0]
         entries = [e for e in log if e["description"] == name and e["start"] - 1 <= first <= e["end"] + 1]
         if len(entries) != 1:
             raise ValueError(f"{captures.name} ({stamp}): {len(entries)} entries in the log")
@@ -83,7 +83,8 @@ def windows(folder: Path) -> list[Window]:
     return found
 
 
-def _packets(capture: Path) -> Iterator[Packet]:
+def packets_of(capture: Path) -> Iterator[Packet]:
+    """Time in seconds and bytes of each packet."""
     with capture.open("rb") as file:
         yield from ((float(ts), packet) for ts, packet in dpkt.pcap.Reader(file))
 
@@ -91,7 +92,7 @@ def _packets(capture: Path) -> Iterator[Packet]:
 def polls(capture: Path) -> list[Packet]:
     """Packets between HMI and controller."""
     kept = []
-    for ts, packet in _packets(capture):
+    for ts, packet in packets_of(capture):
         ip = dpkt.ethernet.Ethernet(packet).data
         if isinstance(ip, dpkt.ip.IP) and {ip.src, ip.dst} == {CONTROLLER, HMI}:
             kept.append((ts, packet))
