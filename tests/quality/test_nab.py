@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -73,6 +74,22 @@ def test_the_score_of_a_row_is_its_evidence_farthest_outside() -> None:
     score = nab.outside(found, 6)
     assert score[[0, 1, 2, 4, 5]].tolist() == [-1, 0.5, 0, 0, -1]
     assert score[3] > 1e300
+
+
+def test_the_windowed_gaussian_moves_its_window_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nab, "GAUSSIAN_WINDOW", 20)
+    monkeypatch.setattr(nab, "GAUSSIAN_STEP", 6)
+    values = np.random.default_rng(0).normal(5, 2, 75)
+    expected, window, waiting = [0.0], [values[0]], []
+    for x in values[1:]:
+        expected.append(NormalDist(np.mean(window), max(float(np.std(window)), 1e-6)).cdf(x))
+        if len(window) < 20:
+            window.append(x)
+            continue
+        waiting.append(x)
+        if len(waiting) == 6:
+            window, waiting = window[6:] + waiting, []
+    assert nab.gaussian(values) == pytest.approx(np.maximum(expected, 1 - np.array(expected)) * ([0] + [1] * 74))
 
 
 @needs_data
