@@ -50,12 +50,10 @@ class Judged:
     Attributes:
         pieces: all evidence, of both stages.
         findings: rows of ALERT, folded: one for each finding.
-        hours: record time from the first record to the last.
     """
 
     pieces: list[Piece] = field(default_factory=list)
     findings: list[dict[str, Any]] = field(default_factory=list)
-    hours: float = 0.0
 
 
 class _Noting:
@@ -84,17 +82,13 @@ class _Noting:
 
 
 class _Rows:
-    """A sink that keeps rows of findings, and from when to when there were records."""
+    """A sink that keeps rows of findings."""
 
     def __init__(self) -> None:
         self.tables: list[pa.Table] = []
-        self.first: int | None = None
-        self.last = 0
 
     def on_batch(self, batch: Columns) -> None:
-        if len(batch):
-            self.first = int(batch.ts.min()) if self.first is None else self.first
-            self.last = int(batch.ts.max())
+        """Nothing is made of the records."""
 
     def on_findings(self, rows: pa.Table) -> None:
         self.tables.append(rows)
@@ -121,5 +115,4 @@ def judge(capture: Path, baseline: Baseline, config: Config | None = None) -> Ju
     across.finish()
     if rows.tables:
         judged.findings = fold(pa.concat_tables(rows.tables)).to_pylist()
-    judged.hours = (rows.last - (rows.first or rows.last)) / 3.6e12
     return judged
