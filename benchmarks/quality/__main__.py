@@ -1,10 +1,12 @@
 """The table of quality: `python -m benchmarks.quality [name ...]`; `FIELDTAP_DATA` says where the data lies.
 
-Prints what was measured beside what is asked for, and adds it to `benchmarks/results/quality.md`.
+Prints what was measured beside what is asked for, and adds it to `benchmarks/results/quality.md`; with `--plots DIR`
+also a picture of each case.
 """
 
 from __future__ import annotations
 
+import argparse
 import math
 import os
 import subprocess
@@ -12,9 +14,10 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks.quality import faults, iec104, process
+from benchmarks.quality import faults, iec104, nab, packets, plots, process, windows
 from benchmarks.quality.metrics import Measure
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +30,9 @@ CASES: dict[str, Callable[[Path], list[Measure]]] = {
     "skab": process.skab,
     "iec104": iec104.energy,
     "faults": faults.faults,
+    "lemay": packets.lemay,
+    "qut": windows.qut,
+    "nab": nab.known_causes,
 }
 HEAD = "| data | measure | measured | floor | goal | | always alarmed | as often at random |"
 
@@ -48,15 +54,38 @@ def _commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def main(names: Sequence[str]) -> int:
+def _arguments(words: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description="The table of quality.")
+    parser.add_argument("names", nargs="*", metavar="name", help=f"all by default: {', '.join(CASES)}")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="also a picture of each case, in this folder")
+    return parser.parse_args(words)
+
+
+def _refusal(given: argparse.Namespace) -> str:
+    """Why nothing can be measured; empty where it can."""
+    unknown = [name for name in given.names if name not in CASES]
+    if unknown:
+        return f"no such case: {', '.join(unknown)}"
+    if not DATA.is_dir():
+        return f"no data in {DATA} (set FIELDTAP_DATA)"
+    return "no matplotlib for --plots (make setup)" if given.plots and find_spec("matplotlib") is None else ""
+
+
+def main(words: Sequence[str]) -> int:
     """Measure the cases named, all by default; 1 where there is no data or no such case."""
-    unknown = [name for name in names if name not in CASES]
-    if unknown or not DATA.is_dir():
-        print(f"no such case: {', '.join(unknown)}" if unknown else f"no data in {DATA} (set FIELDTAP_DATA)")
+    given = _arguments(words)
+    refusal = _refusal(given)
+    if refusal:
+        print(refusal)
         return 1
+    if given.plots:
+        given.plots.mkdir(parents=True, exist_ok=True)
     lines = [HEAD, "|---|---|---|---|---|---|---|---|"]
-    for name in names or CASES:
-        lines += [line(measure) for measure in CASES[name](DATA)]
+    for name in given.names or CASES:
+        measures = CASES[name](DATA)
+        lines += [line(measure) for measure in measures]
+        if given.plots:
+            plots.draw(name, measures, plots.TIMELINES.get(name, lambda _: [])(DATA), given.plots)
     table = "\n".join(lines)
     print(table)
     when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,22 @@ STEP_NS = 10 * SECOND_NS
 """A row of the data is a step of the default grid, however far apart its rows were in the plant."""
 PARAMS = Params(least_learning_s=0.0)
 """BATADAL learns of a year, Tennessee-Eastman of a day, SKAB of 400 seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A stretch of rows that was judged, and where in the data it lies.
+
+    Attributes:
+        name: of the stretch.
+        alarmed, truth: for each row.
+        first: number of its first row.
+    """
+
+    name: str
+    alarmed: Flags
+    truth: Flags
+    first: int = 0
 
 
 def columns(rows: F64, first: int = 0) -> Columns:
@@ -88,15 +106,21 @@ def numbers(rows: Iterable[list[str]], keep: list[int]) -> F64:
     return np.array([[float(row[at]) for at in keep] for row in rows])
 
 
-def batadal(data: Path) -> list[Measure]:
-    """A water network, hourly: learned of the clean year, judged on the labelled half year."""
-    name = "BATADAL dataset04"
+@cache
+def batadal_rows(data: Path) -> Judged:
+    """The labelled half year, by the clean year."""
     header, rows = table(data / "batadal" / "BATADAL_dataset03.csv")
     tags = [at for at, column in enumerate(header) if column not in ("DATETIME", "ATT_FLAG")]
     judge = learned(numbers(rows, tags))
     header, rows = table(data / "batadal" / "BATADAL_dataset04_labelled.csv")
     truth = numbers(rows, [header.index("ATT_FLAG")])[:, 0] == 1
-    flags = alarmed(judge, numbers(rows, tags))
+    return Judged("dataset04, hours", alarmed(judge, numbers(rows, tags)), truth)
+
+
+def batadal(data: Path) -> list[Measure]:
+    """A water network, hourly: learned of the clean year, judged on the labelled half year."""
+    name, judged = "BATADAL dataset04", batadal_rows(data)
+    flags, truth = judged.alarmed, judged.truth
     score, events = batadal_score(flags, truth), found(flags, truth)
     false = false_segments(flags, truth) / (len(truth) / 24)
     return [
@@ -126,12 +150,22 @@ def tennessee(data: Path) -> list[Measure]:
     ]
 
 
-def pasad(data: Path) -> list[Measure]:
-    """The same plant under attack from row 4,000, every 36 s: learned of 32 h before."""
-    delays, false = [], []
+@cache
+def pasad_rows(data: Path) -> list[Judged]:
+    """Each attack, by the 32 hours before."""
+    found = []
     for file in ("DA1", "SA1"):
         rows = np.loadtxt(data / "tep-pasad" / f"{file}.csv", delimiter=",")
         flags = alarmed(learned(rows[:3200]), rows[3200:])
+        found.append(Judged(f"{file}, rows of 36 s", flags, np.arange(3200, len(rows)) >= 4000, 3200))
+    return found
+
+
+def pasad(data: Path) -> list[Measure]:
+    """The same plant under attack from row 4,000, every 36 s: learned of 32 h before."""
+    delays, false = [], []
+    for judged in pasad_rows(data):
+        flags = judged.alarmed
         hits = np.flatnonzero(flags[800:])
         delays.append(float(hits[0]) if len(hits) else float("inf"))
         false.append(false_segments(flags[:800], np.zeros(800, np.bool_)))
@@ -143,15 +177,22 @@ def pasad(data: Path) -> list[Measure]:
     ]
 
 
-def skab(data: Path) -> list[Measure]:
-    """A water loop, every second: learned of the first 400 rows of each run, all others judged together."""
-    flags, truth = [], []
+@cache
+def skab_rows(data: Path) -> list[Judged]:
+    """Each run, by its first 400 rows."""
+    found = []
     for path in sorted((data / "skab" / "valve1").glob("*.csv")):
         header, rows = table(path, ";")
         values = numbers(rows, list(range(1, 9)))
-        flags.append(alarmed(learned(values[:400]), values[400:]))
-        truth.append(numbers(rows, [header.index("anomaly")])[400:, 0] > 0)
-    seen, labels = np.concatenate(flags), np.concatenate(truth)
+        truth = numbers(rows, [header.index("anomaly")])[400:, 0] > 0
+        found.append(Judged(f"run {path.stem}, seconds", alarmed(learned(values[:400]), values[400:]), truth, 400))
+    return found
+
+
+def skab(data: Path) -> list[Measure]:
+    """A water loop, every second: learned of the first 400 rows of each run, all others judged together."""
+    runs = skab_rows(data)
+    seen, labels = np.concatenate([run.alarmed for run in runs]), np.concatenate([run.truth for run in runs])
     score, false, missed = f1(seen, labels), false_alarm_rate(seen, labels), missed_rate(seen, labels)
     return [
         Measure("SKAB valve1", "F1 by rows", score, "0.78", "0.80", score >= 0.78, **beside(f1, seen, labels)),
