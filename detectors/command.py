@@ -54,7 +54,7 @@ class CommandDetector:
             code=kernel.TYPE_WRITER,
             uid="command.new_writer",
             title="New writer",
-            text="{client} writes to {device} unit {unit} for the first time ({function})",
+            text="{client} writes to {device} unit {unit} for the first time: {tag} = {observed} ({function})",
             types=("policy",),
             analytic_type=4,
             attacks=(_COMMAND, _MODIFY),

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.jit import kernel
-from detectors.kernels.evidence import emit, report
+from detectors.kernels.evidence import emit
 from detectors.kernels.mix import mix
 from detectors.kernels.readback import take_hole, take_read, take_refusal, take_written
 from detectors.kernels.seen import TYPE_PAIR, about_pair, is_due, is_known, is_live, is_open, tick, touch
@@ -190,6 +190,15 @@ def _holds(rows: Any, slot: Any, page: Any, sub: Any, name: Any) -> Any:
 
 
 @kernel()
+def first_written(wire: Any, points: Any, i: Any) -> Any:
+    """The first point of a record that gives a value, -1 for none."""
+    for j in range(wire.offsets[i], wire.offsets[i + 1]):
+        if points.direction[j] == _WRITTEN and (points.quality[j] & _UNUSABLE) == 0:
+            return np.int64(j)
+    return np.int64(-1)
+
+
+@kernel()
 def _write(
     wire: Any, points: Any, i: Any, table: Any, rows: Any, rules: Any, tags: Any, held: Any, written: Any, limit: Any,
     out: Any, hi: Any, lo: Any,
@@ -209,7 +218,9 @@ def _write(
     if known:
         _count(rows, rules, out, i, writer, live, ts, pair, about_pair(TYPE_WRITE_RATE, hi, lo, device))
     elif is_due(rows, writer, ts, rules):
-        report(out, i, TYPE_WRITER, _HIGH, 0, about_pair(TYPE_WRITER, hi, lo, device), pair)
+        j = first_written(wire, points, i)
+        value = points.value[j] if j >= 0 else np.nan
+        emit(out, i, j, TYPE_WRITER, _HIGH, about_pair(TYPE_WRITER, hi, lo, device), pair, np.nan, np.nan, value)
     operates = op == _CONTROL
     staged = (wire.flags[i] & _SELECTED) != 0
     slot = np.int64(-1)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from detectors.jit import kernel
 from detectors.kernels.evidence import emit
-from detectors.kernels.learning import PAGE, clear
+from detectors.kernels.learning import PAGE, WRITTEN, clear
 from detectors.kernels.mix import mix
 from detectors.kernels.seen import about_tag
 from detectors.kernels.slots import find, hash_words, insert
@@ -30,6 +30,8 @@ COMMANDED_NS = 120_000_000_000
 is withheld, counted."""
 
 _DEVICE_SIDE = np.uint64(3 << 48)
+_WRITTEN_SIDE = np.uint64(WRITTEN << 48)
+_PLACE = np.uint64((1 << 48) - 1)
 _NONE = np.uint64(0)
 _LOW = int(Severity.LOW)
 _MEDIUM = int(Severity.MEDIUM)
@@ -63,6 +65,30 @@ def device_tag(table: Any, tags: Any, device: Any, lengths: Any) -> Any:
     tags.cold["since"][at] = NEVER
     tags.cold["bits"][at] = 0
     return at
+
+
+@kernel()
+def tag_of(table: Any, device: Any, w1: Any, w2: Any, w3: Any, addr: Any) -> Any:
+    """The row of a tag, -1 where its page is not held."""
+    w4 = addr >> np.uint64(3)
+    page = find(table, hash_words(device, w1, w2, w3, w4), device, w1, w2, w3, w4)
+    return page * PAGE + np.int64(addr & np.uint64(7)) if page >= 0 else np.int64(-1)
+
+
+@kernel()
+def is_written(table: Any, hot: Any, of: Any) -> Any:
+    """Whether anybody ever wrote a tag: what people set stands still, takes new states and moves at will."""
+    device, w1, w2, w3, addr = of
+    tag = tag_of(table, device, (w1 & _PLACE) | _WRITTEN_SIDE, w2, w3, addr)
+    return tag >= 0 and hot["state"][tag] != 0
+
+
+@kernel()
+def is_as_written(table: Any, hot: Any, of: Any, x: Any) -> Any:
+    """Whether a value is the one written last: then the write is what there is to judge."""
+    device, w1, w2, w3, addr = of
+    tag = tag_of(table, device, (w1 & _PLACE) | _WRITTEN_SIDE, w2, w3, addr)
+    return tag >= 0 and hot["state"][tag] != 0 and hot["last"][tag] == x
 
 
 @kernel()

@@ -18,7 +18,7 @@ from detectors.kernels.seen import TYPE_PAIR, about_pair, about_tag
 from detectors.kernels.settle import CONSTANT, COUNTER, LIVE, unwrapped
 from detectors.kernels.slots import KNOWN, STATUS, find, hash_words, insert, is_key
 from detectors.kernels.still import ANALOG, NEVER, is_due, is_stuck, note, rest_limit, stands
-from detectors.kernels.upset import commanded, tell
+from detectors.kernels.upset import commanded, is_as_written, is_written, tell
 from detectors.kernels.wide import PART, TYPED
 from detectors.kernels.words import BITFIELD, DISCRETE, is_strange
 from schemas.codes import Direction, Op, PointType, Quality, Severity
@@ -34,8 +34,6 @@ TYPE_REST = 308
 TYPE_BIT = 309
 TYPE_STATE = 310
 
-_WRITTEN_SIDE = np.uint64(WRITTEN << 48)
-_PLACE = np.uint64((1 << 48) - 1)
 _SET_BY_PEOPLE = 3
 """Kinds up to this one (constant, discrete, analog) are what an operator sets; counters and bits are heartbeats."""
 PIECES = 8
@@ -140,21 +138,6 @@ def jump_limit(hot: Any, tag: Any, x: Any, ts: Any, kind: Any) -> Any:
 
 
 @kernel()
-def holds_tag(table: Any, hot: Any, device: Any, w1: Any, w2: Any, w3: Any, addr: Any) -> Any:
-    """Whether anything is known of a tag."""
-    w4 = addr >> np.uint64(3)
-    page = find(table, hash_words(device, w1, w2, w3, w4), device, w1, w2, w3, w4)
-    return page >= 0 and hot["state"][page * PAGE + np.int64(addr & np.uint64(7))] != 0
-
-
-@kernel()
-def is_written(table: Any, hot: Any, of: Any) -> Any:
-    """Whether anybody ever wrote a tag: what people set stands still, takes new states and moves at will."""
-    device, w1, w2, w3, addr = of
-    return holds_tag(table, hot, device, (w1 & _PLACE) | _WRITTEN_SIDE, w2, w3, addr)
-
-
-@kernel()
 def judge_written(
     table: Any, tags: Any, tag: Any, of: Any, x: Any, ts: Any, form: Any, lengths: Any, parent: Any, out: Any, at: Any
 ) -> None:
@@ -193,8 +176,11 @@ def judge_range(
     rank = _grade_range(hot, cold, tag, x, form)
     surely = hot["alarmed"][tag] != 0 or rank > _LOW or hot["kind"][tag] != ANALOG
     if surely and is_due(cold, tag, ts, lengths):
-        what = TYPE_CONSTANT if hot["kind"][tag] == CONSTANT else TYPE_RANGE
-        tell(table, tags, of, ts, lengths, out, at, what, rank, low, high, x)
+        if is_as_written(table, hot, of, x):
+            tags.withheld[0] += 1
+        else:
+            what = TYPE_CONSTANT if hot["kind"][tag] == CONSTANT else TYPE_RANGE
+            tell(table, tags, of, ts, lengths, out, at, what, rank, low, high, x)
     if hot["alarmed"][tag] != 0 or not surely:
         judge_step(table, tags, tag, of, x, ts, form, lengths, out, at)
     hot["alarmed"][tag] = 1
@@ -206,7 +192,9 @@ def judge_step(
 ) -> None:
     """A reported value that steps further than it ever did."""
     size, limit = jump_limit(tags.hot, tag, x, ts, form)
-    if size > limit:
+    if size > limit and is_as_written(table, tags.hot, of, x):
+        tags.withheld[0] += 1
+    elif size > limit:
         last = tags.hot["last"][tag]
         rank = _grade_jump(size, limit)
         tell(table, tags, of, ts, lengths, out, at, TYPE_JUMP, rank, last - limit, last + limit, x)

@@ -17,6 +17,8 @@ BITFIELD = 6
 """The kind of tag whose bits are."""
 OFTEN = 30
 """How many times as many values as states learning must have seen, before another state says anything."""
+AGAIN = 4
+"""How many times as many changes as states: a quantity that only came along has none of its own."""
 CLEAR = 20
 """Changes from which a word may be told to be a field of bits."""
 ENOUGH = 50_000
@@ -111,7 +113,9 @@ def settle_states(cold: Any, tag: Any, kind: Any, form: Any, n: Any) -> None:
     for integer in _INTEGERS:
         is_integer = is_integer or form & BASE == integer
     fresh = np.int64(cold["fresh"][tag])
-    closed = OFTEN * popcount(np.uint64(cold["bits"][tag])) <= n and 4 * fresh <= 3 * n
+    states = popcount(np.uint64(cold["bits"][tag]))
+    moves = np.int64(cold["ups"][tag]) + np.int64(cold["downs"][tag])
+    closed = OFTEN * states <= n and AGAIN * states <= moves and 4 * fresh <= 3 * n
     if kind != DISCRETE or not is_integer or not closed:
         cold["bits"][tag] = ANY
     if kind != BITFIELD:

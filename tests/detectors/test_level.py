@@ -257,3 +257,14 @@ def test_a_baseline_keeps_states_bits_rests_and_levels() -> None:
     named = {str(name) for name in rows["parameter"]}
     kept = ("states", "bits_ever", "bits_always", "rest_low_s", "rest_high_s", "level_scale", "level_limit")
     assert {f"reported.{name}" for name in kept} <= named
+
+
+def test_a_value_that_was_written_is_told_by_the_write_alone() -> None:
+    def reads(x: float, at: int) -> list[str]:
+        return [f[1] for f in told(ours, [x], at)]
+
+    ours = learned([7.0] * 400)
+    told(ours, [9.0], 500, direction=int(Direction.WRITTEN))
+    assert reads(9.0, 501) == reads(9.0, 2000) == []
+    assert reads(7.0, 2001) == []
+    assert reads(8.0, 2002) == ["value.constant"]

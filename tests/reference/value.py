@@ -25,6 +25,7 @@ WARM, FAST, SLOW, ALLOWED = 400, 0.2, 0.0025, 2.0
 RESTS, STATES, CHANGES = 50, 30, 20
 SEVERAL, TOGETHER, COMMANDED = 5, 10_000_000_000, 120_000_000_000
 WORDS = {1, 2, 3, 4, 5, 6, 7, 14, 15, 16}
+AS_WRITTEN = ("value.range", "value.constant", "value.jump")
 single = np.float32
 SPAN = {PointType.U16: 2.0**16, PointType.I16: 2.0**16, PointType.U32: 2.0**32, PointType.I32: 2.0**32}
 
@@ -218,7 +219,7 @@ class Tag:
         times = [t for t, _ in self.seen]
         self.gap = max([b - a for a, b in pairwise(times)], default=0)
         self.level.settle(self.kind == "analog" and len(xs) >= 4 * WARM and self._roughness(xs, steps) >= 0.1)
-        self._words(xs, distinct)
+        self._words(xs, distinct, sum(d != 0 for d in ways))
         two = self.kind == "discrete" and distinct == 2
         enough = sum(d > 0 for d in ways) >= RESTS, sum(d < 0 for d in ways) >= RESTS
         self.rests = tuple(r if two and e else 0.0 for r, e in zip(self.rests, enough, strict=True))  # type: ignore[assignment]
@@ -232,10 +233,10 @@ class Tag:
             variance = float(np.var(np.array(xs)))
             return float(np.mean(np.square(np.array(steps)))) / variance if variance > 0 else 0.0
 
-    def _words(self, xs: list[float], distinct: int) -> None:
+    def _words(self, xs: list[float], distinct: int, moves: int) -> None:
         """States or bits that it may show."""
         fresh = [i for i, x in enumerate(xs) if bit(x) not in {bit(y) for y in xs[:i]}][-1] + 1
-        closed = STATES * distinct <= len(xs) and 4 * fresh <= 3 * len(xs)
+        closed = STATES * distinct <= len(xs) and 4 * distinct <= moves and 4 * fresh <= 3 * len(xs)
         if self.kind == "discrete" and self.type & 31 in WORDS and closed:
             self.states = {bit(x) for x in xs}
         if self.kind == "bit field":
@@ -407,7 +408,10 @@ class Value:
             tag.learn(row["ts"], p["value"], self.distinct_of([x for _, x in tag.seen] + [p["value"]]))
             return []
         before = tag.last
-        alerts = tag.judge(row["ts"], p["value"], p["type"], (*key[:-1], True) in self.tags)
+        other = self.tags.get((*key[:-1], True))
+        alerts = tag.judge(row["ts"], p["value"], p["type"], other is not None)
+        if not written and other is not None and other.last == p["value"]:
+            alerts = [alert for alert in alerts if alert[0] not in AS_WRITTEN]
         if written:
             normal = not alerts and not tag.alarmed and tag.kind in ("constant", "discrete", "analog")
             if normal and p["value"] != before:
