@@ -121,7 +121,7 @@ class ValueDetector:
             confidence=60,
         ),
         FindingType(
-            code=kernel.TYPE_STUCK,
+            code=upset.TYPE_STUCK,
             uid="value.stuck",
             title="Value stands still",
             text="{tag} of {device} stands still at {observed}; it always moved before, within {expected}",
@@ -149,7 +149,7 @@ class ValueDetector:
             confidence=50,
         ),
         FindingType(
-            code=kernel.TYPE_REST,
+            code=upset.TYPE_REST,
             uid="value.rest",
             title="State lasts longer than ever",
             text="{tag} of {device} has been in one state for {observed}, before at most {expected}",

@@ -21,13 +21,15 @@ from detectors.kernels.still import NEVER
 from detectors.kernels.words import popcount
 from schemas.codes import Severity
 
+TYPE_STUCK = 306
+TYPE_REST = 308
 TYPE_SEVERAL = 311
 SEVERAL = 5
 """So many tags of one device may alarm within TOGETHER_NS; more of them are one finding about the device."""
 TOGETHER_NS = 10_000_000_000
 COMMANDED_NS = 120_000_000_000
-"""How long after a normal command, or a restart, what a device does weighs one severity less; what weighed low anyway
-is withheld, counted."""
+"""How long after a normal command, or a restart, what a device does weighs one severity less, if it is not high; what
+weighed low anyway is withheld, counted.  That something stands still is no answer to a command."""
 
 _DEVICE_SIDE = np.uint64(3 << 48)
 _WRITTEN_SIDE = np.uint64(WRITTEN << 48)
@@ -35,6 +37,7 @@ _PLACE = np.uint64((1 << 48) - 1)
 _NONE = np.uint64(0)
 _LOW = int(Severity.LOW)
 _MEDIUM = int(Severity.MEDIUM)
+_HIGH = int(Severity.HIGH)
 
 
 class Tags(NamedTuple):
@@ -133,7 +136,8 @@ def tell(
     rank = severity
     if at >= 0:
         told = tags.hot["seen"][at]
-        if told != NEVER and 0 <= ts - told <= COMMANDED_NS:
+        moves = what not in (TYPE_STUCK, TYPE_REST)
+        if told != NEVER and 0 <= ts - told <= COMMANDED_NS and severity < _HIGH and moves:
             rank = severity - 1
         if rank < _LOW:
             tags.withheld[0] += 1

@@ -18,7 +18,7 @@ from detectors.kernels.seen import TYPE_PAIR, about_pair, about_tag
 from detectors.kernels.settle import CONSTANT, COUNTER, LIVE, unwrapped
 from detectors.kernels.slots import KNOWN, STATUS, find, hash_words, insert, is_key
 from detectors.kernels.still import ANALOG, NEVER, is_due, is_stuck, note, rest_limit, stands
-from detectors.kernels.upset import commanded, is_as_written, is_written, tell
+from detectors.kernels.upset import TYPE_REST, TYPE_STUCK, commanded, is_as_written, is_written, tell
 from detectors.kernels.wide import PART, TYPED
 from detectors.kernels.words import BITFIELD, DISCRETE, is_strange
 from schemas.codes import Direction, Op, PointType, Quality, Severity
@@ -28,9 +28,7 @@ TYPE_WRITTEN_RANGE = 302
 TYPE_JUMP = 303
 TYPE_WRITTEN_JUMP = 304
 TYPE_CONSTANT = 305
-TYPE_STUCK = 306
 TYPE_DRIFT = 307
-TYPE_REST = 308
 TYPE_BIT = 309
 TYPE_STATE = 310
 

@@ -193,24 +193,24 @@ def test_many_tags_of_a_device_at_once_are_one_finding_about_it(eight: ValueDete
     assert len({int(p) for p in alerts.parent}) == 1
 
 
-def test_after_a_normal_command_what_a_device_does_weighs_less(eight: ValueDetector) -> None:
-    def ranks(at: float) -> list[int]:
-        return [f[2] for f in many(eight, 1, at, 40.0)]
+def test_after_a_normal_command_what_a_device_does_weighs_less_unless_it_is_grave(eight: ValueDetector) -> None:
+    width = float(np.ptp(np.round(noise(1, 900))))
+
+    def ranks(at: float, by: float = 0.8) -> list[int]:
+        many(eight, 0, at - 1, 0.0)
+        return [f[2] for f in many(eight, 1, at, by * width) if f[1] == "value.range"]
 
     write: Row = {"direction": int(Direction.WRITTEN)}
     judge(eight, [record(i, point(40.0 + i % 2, 99, **write)) for i in range(400)])
-    assert ranks(1000) == [Severity.HIGH]
+    assert ranks(1000) == [Severity.MEDIUM]
     judge(eight, [record(1001, point(40.0, 99, **write)), record(1002, point(41.0, 99, **write))])
-    many(eight, 0, 1003, 0.0)
-    assert ranks(1010) == [Severity.MEDIUM]
-    many(eight, 0, 1100, 0.0)
-    assert ranks(1123) == [Severity.HIGH]
+    assert ranks(1010) == [Severity.LOW]
+    assert ranks(1012, 2.0) == [Severity.HIGH]
+    assert ranks(1123) == [Severity.MEDIUM]
     judge(eight, [record(1200, point(900.0, 99, **write))])
-    many(eight, 0, 1201, 0.0)
-    assert ranks(1202) == [Severity.HIGH]
+    assert ranks(1202) == [Severity.MEDIUM]
     judge(eight, [{**record(1300), "op": int(Op.RESTART)}])
-    many(eight, 0, 1301, 0.0)
-    assert ranks(1302) == [Severity.MEDIUM]
+    assert ranks(1302) == [Severity.LOW]
 
 
 @pytest.mark.parametrize("seed", range(4))

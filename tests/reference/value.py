@@ -26,6 +26,7 @@ RESTS, STATES, CHANGES = 50, 30, 20
 SEVERAL, TOGETHER, COMMANDED = 5, 10_000_000_000, 120_000_000_000
 WORDS = {1, 2, 3, 4, 5, 6, 7, 14, 15, 16}
 AS_WRITTEN = ("value.range", "value.constant", "value.jump")
+STANDS = ("value.stuck", "value.rest")
 single = np.float32
 SPAN = {PointType.U16: 2.0**16, PointType.I16: 2.0**16, PointType.U32: 2.0**32, PointType.I32: 2.0**32}
 
@@ -422,7 +423,7 @@ class Value:
     def _weigh(self, key: Any, ts: int, alert: tuple[str, int, float, float, float]) -> Any:
         upset = self.devices.setdefault(key[0], Upset())
         what, rank, *numbers = alert
-        if upset.told is not None and 0 <= ts - upset.told <= COMMANDED:
+        if upset.told is not None and 0 <= ts - upset.told <= COMMANDED and rank < Severity.HIGH and what not in STANDS:
             rank -= 1
         if rank < Severity.LOW:
             return
