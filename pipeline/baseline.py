@@ -203,11 +203,6 @@ def _arrays(table: pa.Table) -> dict[str, NDArray[Any]]:
     return found
 
 
-def table_of(detector: str, columns: Mapping[str, NDArray[Any]]) -> pa.Table:
-    """Rows of schema BASELINE from columns as `Detector.learned` gives them."""
-    return _rows(detector, columns)
-
-
 def columns_of(table: pa.Table, detector: str) -> dict[str, NDArray[Any]]:
     """The rows of one detector as its `adopt` gets them."""
     import pyarrow.compute as pc
