@@ -1,0 +1,160 @@
+"""Types of registers that nobody wrote down: told while learning, applied while judging."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pyarrow.compute as pc
+import pytest
+
+from detectors.lifecycle import Learning
+from detectors.registers import type_text
+from pipeline import synth
+from pipeline.baseline import Baseline
+from pipeline.cli import baselines
+from pipeline.config import Config
+from pipeline.run import Hooks, Progress, Report, learn, run
+from pipeline.site import Site
+from schemas.codes import PointType, Space
+
+DATA = Path(os.environ.get("FIELDTAP_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> synth.SimulationReport:
+    return synth.simulate(tmp_path_factory.mktemp("clean"), minutes=20, seed=1)
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> synth.SimulationReport:
+    return synth.simulate(tmp_path_factory.mktemp("attacked"), minutes=20, seed=2, attacks=["setpoint_jump"])
+
+
+@pytest.fixture(scope="module")
+def known(clean: synth.SimulationReport, tmp_path_factory: pytest.TempPathFactory) -> Baseline:
+    """A baseline learned without a site file."""
+    out = tmp_path_factory.mktemp("known") / "baseline.parquet"
+    learn([clean.capture], out, Config())
+    return Baseline.load(out)
+
+
+def types_of(baseline: Baseline) -> dict[tuple[int, int, int], str]:
+    """(unit, space, address) to type, of registers that some device has."""
+    rows = baseline.table.filter(pc.equal(baseline.table.column("detector"), "types")).to_pylist()
+    return {(row["unit"], row["space"], row["addr"]): type_text(row["value"]) for row in rows}
+
+
+def wide_tags(site: Site) -> dict[tuple[int, int, int], str]:
+    """The floats of the plant by the same key, with their order: the truth."""
+    return {
+        (tag.unit_id, tag.space, tag.addr): f"float32 {tag.word_order}"
+        for device in site.devices
+        for tag in device.tags
+        if tag.type == "f32"
+    }
+
+
+def joined(report: Report) -> int:
+    return sum(n for _, counter, _, n in report.health if counter == "wide values joined")
+
+
+def test_floats_of_the_plant_are_found_with_their_order_and_no_false_ones(
+    clean: synth.SimulationReport, known: Baseline
+) -> None:
+    truth = wide_tags(Site.load(clean.site))
+    found = {key: kind for key, kind in types_of(known).items() if kind.startswith("float32")}
+    assert (1, int(Space.INPUT_REGISTER), 2) in found
+    assert len(found) >= 3
+    assert found.items() <= truth.items()
+
+
+def test_an_attack_on_a_float_is_told_in_its_unit(
+    attacked: synth.SimulationReport, known: Baseline, tmp_path: Path
+) -> None:
+    """The network flow of PLC-3 is a float in words 2 and 3, of some ten to some hundred m3/h."""
+    report = run([attacked.capture], tmp_path / "out", Config(), baseline=known)
+    assert joined(report) > 1000
+    alerts = pl.read_parquet(tmp_path / "out" / "alerts" / "*.parquet")
+    lines = [line for line in alerts["finding_info_desc"].to_list() if "ir:30003" in line and "10.10.1.13" in line]
+    assert lines
+    numbers = [float(line.split(" reads ")[1].split(",")[0]) for line in lines if " reads " in line]
+    assert numbers
+    assert all(0 < x < 1000 for x in numbers)
+    points = pl.read_parquet(tmp_path / "out" / "points" / "*.parquet")
+    words = points.filter((pl.col("space") == int(Space.INPUT_REGISTER)) & pl.col("addr").is_in([2, 3]))
+    assert set(words["type"].unique()) == {int(PointType.U16)}
+
+
+def test_what_was_learned_with_types_judges_the_same_capture_without_a_finding(
+    clean: synth.SimulationReport, known: Baseline, tmp_path: Path
+) -> None:
+    report = run([clean.capture], tmp_path / "out", Config(), baseline=known)
+    assert report.findings == {}
+    anew = {n for _, counter, _, n in report.health if counter == "learned anew"}
+    assert anew == {0}
+
+
+def test_the_site_file_goes_before_what_was_learned(clean: synth.SimulationReport, tmp_path: Path) -> None:
+    site = Site.load(clean.site)
+    learn([clean.capture], tmp_path / "baseline.parquet", Config(), site=site)
+    found = types_of(Baseline.load(tmp_path / "baseline.parquet"))
+    assert {kind for kind in found.values() if kind.startswith("float32")} == set()
+
+
+def test_without_inference_the_input_is_read_once(clean: synth.SimulationReport, tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    off = Config(learning=Learning(infer_types=False))
+    learn([clean.capture], tmp_path / "off.parquet", off, hooks=Hooks(progress=seen.append))
+    assert types_of(Baseline.load(tmp_path / "off.parquet")) == {}
+    once = seen[-1]
+    learn([clean.capture], tmp_path / "on.parquet", Config(), hooks=Hooks(progress=seen.append))
+    assert seen[-1] == Progress(2 * once.bytes_read, 2 * once.total_bytes, 2 * once.packets)
+    done = [at.bytes_read for at in seen[seen.index(once) + 1 :]]
+    assert done == sorted(done)
+
+
+@pytest.mark.parametrize("blocks", [1, 1000])
+def test_stopped_in_either_pass_nothing_is_written(clean: synth.SimulationReport, tmp_path: Path, blocks: int) -> None:
+    """`blocks`: how often it may go on; the first pass of so small a capture asks fewer times than that."""
+    asked = 0
+    limit = blocks
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked >= limit
+
+    if blocks == 1000:
+        learn([clean.capture], tmp_path / "whole.parquet", Config(), hooks=Hooks(stop=stop))
+        limit, asked = asked, 0
+    report = learn([clean.capture], tmp_path / "baseline.parquet", Config(), hooks=Hooks(stop=stop))
+    assert (report.interrupted, report.kept) == (True, False)
+    assert not (tmp_path / "baseline.parquet").exists()
+
+
+def test_types_are_shown_in_words(known: Baseline, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from pipeline.baseline import write
+
+    write(tmp_path / "known.parquet", known.table)
+    baselines.show(tmp_path / "known.parquet", {"detector": "types"}, 0)
+    shown = capsys.readouterr().out
+    assert "float32 CDAB" in shown
+    assert "counter16" in shown
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "detection/lemay-modbus/characterization_modbus_6RTU_with_operate.pcap",
+        "parsing/mixed/modbus",
+    ],
+)
+def test_real_captures_have_no_false_float(place: str, tmp_path: Path) -> None:
+    if not (DATA / place).exists():
+        pytest.skip(f"no {place} in {DATA}")
+    learn([DATA / place], tmp_path / "baseline.parquet", replace(Config(), enabled=("value",), across=()))
+    kinds = set(types_of(Baseline.load(tmp_path / "baseline.parquet")).values())
+    assert {kind for kind in kinds if "32" in kind} == set()
