@@ -112,7 +112,7 @@ class Registers:
     def _units(self) -> Iterator[NDArray[np.int64]]:
         """For each unit of a device, the blocks with a register that changes, those of most samples first."""
         keys, blocks = self._slots.keys, self._slots.rows("block")
-        size = keys[:, 4].astype(np.int64)
+        size = (keys[:, 4] & np.uint64(0xFFFFFFFF)).astype(np.int64)
         rings = np.concatenate([[0], np.cumsum(self._pools.ring[: self._pools.used[0]] >= 0)])
         moves = rings[blocks["base"] + size] > rings[blocks["base"]]
         unit = keys[:, 1] & np.uint64(0xFFFFFFFF)
@@ -139,7 +139,7 @@ class Registers:
     def _samples(self, slot: int) -> tuple[NDArray[np.uint16], int, int]:
         """The words of a block, oldest first; a sample, and the nanoseconds from it to the last."""
         block = self._slots.rows("block")[slot]
-        size, base, total = int(self._slots.keys[slot, 4]), int(block["base"]), int(block["n"])
+        size, base, total = int(self._slots.keys[slot, 4]) & 0xFFFFFFFF, int(block["base"]), int(block["n"])
         n = min(total, infer.SAMPLES)
         pools = self._pools
         ring = pools.ring[base : base + size]
@@ -152,15 +152,17 @@ class Registers:
     def _told(
         self, slot: int, kinds: NDArray[np.uint8], order: int, told: set[tuple[int, ...]]
     ) -> Iterator[tuple[int, ...]]:
-        """Rows of a block's registers that no block before it has told of."""
+        """Rows of a block's registers that no block before it has told of; of bytes, values of two words alone."""
         device, packed, sub, addr = (int(w) for w in self._slots.keys[slot, :4])
         unit, space = packed & 0xFFFFFFFF, packed >> 32
         block = self._slots.rows("block")[slot]
         step = int(wide.word_step(space))
+        of_bytes = int(self._slots.keys[slot, 4]) >> 32
         span = int(block["n"]), int(block["first"]), int(block["last"])
         for i, kind in enumerate(kinds.tolist()):
             places = [(space, sub, addr + step * (i + word)) for word in range(1 + (kind in infer.WIDE))]
-            if kind <= infer.CONSTANT or kind == infer.SECOND_WORD or any(place in told for place in places):
+            says = infer.CONSTANT < kind < infer.SECOND_WORD and (kind in infer.WIDE or not of_bytes)
+            if not says or any(place in told for place in places):
                 continue
             told.update(places)
             value = kind << 8 | int(infer.form_of(kind, max(order, 0)))

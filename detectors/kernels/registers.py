@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from detectors.jit import kernel
 from detectors.kernels.infer import SAMPLES
 from detectors.kernels.slots import KNOWN, N_BUCKETS, find, hash_words, insert, is_key
-from detectors.kernels.wide import PART, word_step
-from schemas.codes import Direction, PointType, Quality
+from detectors.kernels.wide import PART, follows, parts_of, word_at
+from schemas.codes import Direction, Quality
 
 BLOCK = np.dtype(
     [
@@ -31,6 +31,8 @@ BLOCK = np.dtype(
 is a multiple of MARK, and of the one MARK before that."""
 
 MARK = SAMPLES // 2
+OF_BYTES = np.uint64(1 << 32)
+"""Bit of a block's size in its key: its words were read byte by byte, from an even one on."""
 NEVER_CHANGED = -1
 NO_RING = -2
 
@@ -39,7 +41,6 @@ NOT_KEPT_BLOCKS = 1
 NOT_KEPT_RINGS = 2
 COUNTS = ("words read", "words of blocks without room", "registers that change without room")
 
-_U16 = int(PointType.U16)
 _READ = int(Direction.READ)
 _REPORT = int(Direction.REPORT)
 _SKIPPED = int(Quality.ADDRESS_UNKNOWN | Quality.INVALID) | PART
@@ -97,29 +98,17 @@ class Limits(NamedTuple):
 
 
 @kernel(inline=True)
-def _is_word(points: Any, j: Any) -> Any:
-    """Whether point j is a word that the device reports, and of which nothing else is known."""
+def _is_reported(points: Any, j: Any) -> Any:
+    """Whether point j is good, and the device's own word."""
     direction = np.int64(points.direction[j])
-    return (
-        points.type[j] == _U16
-        and points.name_id[j] == _NONE
-        and direction in (_READ, _REPORT)
-        and np.int64(points.quality[j]) & _SKIPPED == 0
-    )
+    return direction in (_READ, _REPORT) and np.int64(points.quality[j]) & _SKIPPED == 0
 
 
 @kernel(inline=True)
 def run_end(points: Any, j: Any, stop: Any) -> Any:
-    """Where the run of adjacent words that begins at point j ends."""
-    step = word_step(np.int64(points.space[j]))
+    """Where the run of adjacent words or bytes that begins at point j ends."""
     k = j + 1
-    while (
-        k < stop
-        and points.addr[k] == points.addr[k - 1] + step
-        and points.space[k] == points.space[j]
-        and points.addr_sub[k] == points.addr_sub[j]
-        and _is_word(points, k)
-    ):
+    while k < stop and follows(points, k) and _is_reported(points, k):
         k += 1
     return k
 
@@ -154,7 +143,17 @@ def _open_ring(pools: Any, register: Any, bucket: Any, limits: Any, counts: Any)
 
 @kernel()
 def _sample(
-    points: Any, j: Any, size: Any, ts: Any, blocks: Any, slot: Any, pools: Any, bucket: Any, limits: Any, counts: Any
+    points: Any,
+    j: Any,
+    parts: Any,
+    size: Any,
+    ts: Any,
+    blocks: Any,
+    slot: Any,
+    pools: Any,
+    bucket: Any,
+    limits: Any,
+    counts: Any,
 ) -> None:
     """Take the words from point j on as the next sample of a block."""
     n = blocks["n"][slot]
@@ -166,7 +165,7 @@ def _sample(
     blocks["n"][slot] = n + 1
     at = n % SAMPLES
     for i in range(size):
-        word = np.uint16(points.value[j + i])
+        word = np.uint16(word_at(points, j + i * parts // 2, parts))
         register = base + i
         ring = np.int64(pools.ring[register])
         if ring == NEVER_CHANGED and n > 0 and word != pools.last[register]:
@@ -208,15 +207,20 @@ def gather(start: Any, wire: Any, points: Any, table: Any, blocks: Any, pools: A
         device = wire.device[i]
         bucket = np.int64(device % N_BUCKETS)
         while j < stop:
-            if not _is_word(points, j):
+            parts = parts_of(points, j)
+            odd = parts == 4 and points.addr[j] & np.uint64(8) != _NONE
+            if parts == 0 or odd or not _is_reported(points, j):
                 j += 1
                 continue
             end = run_end(points, j, stop)
-            size = end - j
+            size = (end - j) * 2 // parts
+            if size == 0:
+                j = end
+                continue
             w1 = np.uint64(wire.unit[i]) | np.uint64(points.space[j]) << np.uint64(32)
             w2 = np.uint64(points.addr_sub[j])
             w3 = points.addr[j]
-            w4 = np.uint64(size)
+            w4 = np.uint64(size) | (OF_BYTES if parts == 4 else _NONE)
             counts[READ] += size
             slot += 1
             if slot >= table.used[0] or not is_key(keys, slot, device, w1, w2, w3, w4):
@@ -227,7 +231,7 @@ def gather(start: Any, wire: Any, points: Any, table: Any, blocks: Any, pools: A
                     if slot >= 0:
                         _begin(blocks, pools, slot, size, wire.ts[i])
             if slot >= 0:
-                _sample(points, j, size, wire.ts[i], blocks, slot, pools, bucket, limits, counts)
+                _sample(points, j, parts, size, wire.ts[i], blocks, slot, pools, bucket, limits, counts)
             else:
                 counts[NOT_KEPT_BLOCKS] += size
             j = end

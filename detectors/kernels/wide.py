@@ -31,6 +31,7 @@ SIGNED = 1
 HALVES = 2
 COUNTS = ("wide values joined", "signed values", "halves of wide values")
 
+_U8 = int(PointType.U8)
 _U16 = int(PointType.U16)
 _I16 = int(PointType.I16)
 _I32 = int(PointType.I32)
@@ -126,24 +127,57 @@ def host_of(hosts: Any, hi: Any, lo: Any, mac: Any, vlan: Any) -> Any:
 
 
 @kernel(inline=True)
-def word_step(space: Any) -> Any:
-    """How far the addresses of adjacent words are apart: 16 where they count bits."""
-    counts_bits = _S7_INPUT <= space <= _S7_INSTANCE_BLOCK or space in (_S7_PERIPHERAL, _S7_LOCAL)
-    return np.uint64(16 if counts_bits else 1)
+def counts_bits(space: Any) -> Any:
+    """Whether addresses of this space count bits, so that words may be read byte by byte."""
+    return _S7_INPUT <= space <= _S7_INSTANCE_BLOCK or space in (_S7_PERIPHERAL, _S7_LOCAL)
 
 
 @kernel(inline=True)
-def _pair_up(points: Any, j: Any) -> Any:
-    """Whether point j + 1 is the second word of a value that starts at point j."""
-    k = j + 1
+def word_step(space: Any) -> Any:
+    """How far the addresses of adjacent words are apart."""
+    return np.uint64(16 if counts_bits(space) else 1)
+
+
+@kernel(inline=True)
+def parts_of(points: Any, j: Any) -> Any:
+    """How many points like j make a value of two words: 2 for words, 4 for bytes of a data block, 0 for others."""
+    if points.name_id[j] != _NONE:
+        return 0
+    if points.type[j] == _U16:
+        return 2
+    return 4 if points.type[j] == _U8 and counts_bits(np.int64(points.space[j])) else 0
+
+
+@kernel(inline=True)
+def follows(points: Any, k: Any) -> Any:
+    """Whether point k is the next part of a value that the point before it is part of."""
+    j = k - 1
+    step = np.uint64(8) if points.type[j] == _U8 else word_step(np.int64(points.space[j]))
     return (
-        points.addr[k] == points.addr[j] + word_step(np.int64(points.space[j]))
+        points.addr[k] == points.addr[j] + step
         and points.space[k] == points.space[j]
         and points.addr_sub[k] == points.addr_sub[j]
         and points.name_id[k] == points.name_id[j]
         and points.direction[k] == points.direction[j]
-        and points.type[k] == _U16
+        and points.type[k] == points.type[j]
     )
+
+
+@kernel()
+def are_whole(points: Any, j: Any, parts: Any, stop: Any) -> Any:
+    """Whether a value of so many parts lies at point j, before point `stop`."""
+    if j + parts > stop:
+        return False
+    whole = True
+    for k in range(j + 1, j + parts):
+        whole = whole and follows(points, k)
+    return whole
+
+
+@kernel()
+def word_at(points: Any, j: Any, parts: Any) -> Any:
+    """The word at point j, of two bytes where a value has four parts."""
+    return points.value[j] if parts == 2 else points.value[j] * 256.0 + points.value[j + 1]
 
 
 @kernel(inline=True)
@@ -240,11 +274,12 @@ def read(wire: Any, points: Any, hosts: Any, tags: Any, out: Any, counts: Any) -
             continue
         while j < stop:
             form = np.int64(0)
-            if points.type[j] == _U16 and points.name_id[j] == _NONE:
+            parts = parts_of(points, j)
+            if parts != 0:
                 w1 = np.uint64(points.addr_sub[j]) << np.uint64(32) | np.uint64(points.space[j])
                 step = word_step(np.int64(points.space[j]))
                 form = form_at(tags, site, learned, wire.unit[i], w1, points.addr[j], step)
-            if form & TYPED == 0:
+            if form & TYPED == 0 or (parts == 4 and not is_wide(form)):
                 j += 1
             elif form & BASE == _I16:
                 if points.value[j] > 32767.0:
@@ -252,13 +287,15 @@ def read(wire: Any, points: Any, hosts: Any, tags: Any, out: Any, counts: Any) -
                 out.type[j] = form
                 counts[SIGNED] += 1
                 j += 1
-            elif j + 1 < stop and _pair_up(points, j):
-                out.value[j] = joined(points.value[j], points.value[j + 1], form)
+            elif are_whole(points, j, parts, stop):
+                second = word_at(points, j + parts // 2, parts)
+                out.value[j] = joined(word_at(points, j, parts), second, form)
                 out.type[j] = form
-                out.quality[j] |= points.quality[j + 1]
-                out.quality[j + 1] |= PART
+                for k in range(j + 1, j + parts):
+                    out.quality[j] |= points.quality[k]
+                    out.quality[k] |= PART
                 counts[JOINED] += 1
-                j += 2
+                j += parts
             else:
                 out.quality[j] |= PART
                 counts[HALVES] += 1

@@ -180,6 +180,31 @@ def test_words_of_data_blocks_are_two_bytes_apart() -> None:
     assert points.quality[1] & PART
 
 
+def as_bytes(words: Words) -> Words:
+    return np.stack([words >> 8, words & 255], axis=1).reshape(-1, words.shape[1])
+
+
+@pytest.mark.parametrize("before", [0, 1, 2, 3])
+def test_bytes_of_data_blocks_are_words_from_an_even_one_on(before: int) -> None:
+    """A float and a counter, read byte by byte with what lies before them."""
+    rng = np.random.default_rng(10)
+    words = np.concatenate([streams.float32(rng, N, "ABCD"), streams.counter32(rng, N, "ABCD")])
+    octets = np.concatenate([rng.integers(0, 256, (before, N)).astype(np.uint16), as_bytes(words)])
+    at = 320 - 8 * before
+    space = int(Space.S7_DATA_BLOCK)
+    rows = polls(octets, at, space=space, addr_sub=5, step=8, type=int(PointType.U8))
+    collector = collected(rows)
+    assert told(collector) == {(1, space, 5, 320): "float32 ABCD", (1, space, 5, 352): "counter32 ABCD"}
+    points = Reading((), registers.tags_of(collector.learned())).of(records(rows[:1])).points
+    passed = (points.quality & PART) != 0
+    assert passed.tolist() == [False] * before + [False, True, True, True] * 2
+    assert points.value[before] == pytest.approx(float(words[:2, 0].astype(">u2").view(">f4")[0]))
+    assert points.value[before + 4] == int(words[2, 0]) << 16 | int(words[3, 0])
+    half = records([answer(0, [1, 2, 3], 320, space=space, addr_sub=5, step=8, type=int(PointType.U8))])
+    points = Reading((), registers.tags_of(collector.learned())).of(half).points
+    assert [bool(q & PART) for q in points.quality] == [True, False, False]
+
+
 def test_a_constant_costs_bytes_and_a_change_a_ring() -> None:
     constant = collected(polls(np.full((120, 20), 3, np.uint16)))
     assert constant.counters()["registers that change"] == 0
