@@ -17,7 +17,7 @@ from schemas.codes import PointType
 
 SAMPLES = 512
 """Most samples of a register that are looked at."""
-ENOUGH = 200
+ENOUGH = 100
 """With fewer samples nothing is said of a register that changes."""
 LEAST_SCORE = 0.25
 """Least score of a float, `3 - decades - 2 roughness`: a quantity that goes through zero has two decades, and more."""

@@ -85,7 +85,7 @@ def test_it_agrees_with_its_twin(seed: int) -> None:
         parts.append(rng.integers(0, 1 << 16, (2, N)).astype(np.uint16))
         parts.append(streams.noisy_float(rng, N, ORDERS[turn % 4]))
         words = np.concatenate([parts[i] for i in rng.permutation(len(parts))])
-        words = words[:, : (N, 200, 199)[max(turn - 5, 0)]]
+        words = words[:, : (N, infer.ENOUGH, infer.ENOUGH - 1)[max(turn - 5, 0)]]
         order, found = inferred(words)
         assert (order, found) == told_by_twin(words)
         kinds.update(found)

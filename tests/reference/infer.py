@@ -111,7 +111,7 @@ def pair(words: Words, i: int, order: str, span: Span) -> str:
 def single(words: Sequence[int]) -> str:
     """What one word is."""
     kinds = len(set(words))
-    if kinds == 1 or len(words) < 200:
+    if kinds == 1 or len(words) < 100:
         return "constant" if kinds == 1 else ""
     if rises(words, 1 << 16) and kinds >= 12:
         return "counter16"
@@ -153,7 +153,7 @@ def votes(words: Words, span: Span) -> list[int]:
     found = []
     for order in BYTES_AT:
         i = n = 0
-        while i + 1 < len(words) and len(words[0]) >= 200:
+        while i + 1 < len(words) and len(words[0]) >= 100:
             hit = pair(words, i, order, span) != ""
             i, n = i + 1 + hit, n + hit
         found.append(n)
@@ -165,7 +165,7 @@ def decide(words: Words, order: str, span: Span) -> list[str]:
     kinds: list[str] = []
     while len(kinds) < len(words):
         i = len(kinds)
-        wide = pair(words, i, order, span) if order and i + 1 < len(words) and len(words[0]) >= 200 else ""
+        wide = pair(words, i, order, span) if order and i + 1 < len(words) and len(words[0]) >= 100 else ""
         kinds += [wide, SECOND] if wide else [single(words[i])]
     for i in range(len(words) - 1):
         if all(k not in ("", "constant", "float32", "counter32", "timestamp", SECOND) for k in kinds[i : i + 2]):
