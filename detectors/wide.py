@@ -80,8 +80,8 @@ class Reading:
         if learned is not None:
             known, of = np.unique(learned.device, return_inverse=True)
             hosts += [(int(device), 0, 1 << 33, number) for number, device in enumerate(known, len(devices) + 1)]
-            w0 = (of + len(devices) + 1).astype(np.uint64) << np.uint64(32) | learned.unit
-            w1 = learned.addr_sub.astype(np.uint64) << np.uint64(32) | learned.space
+            w0 = (of + len(devices) + 1).astype(np.uint64) << np.uint64(32) | learned.unit.astype(np.uint64)
+            w1 = learned.addr_sub.astype(np.uint64) << np.uint64(32) | learned.space.astype(np.uint64)
             tags += zip(w0.tolist(), w1.tolist(), learned.addr.tolist(), learned.form.tolist(), strict=True)
         self._hosts, self._tags = _table(hosts), _table(tags)
         self._idle = all(form == kernel.PLAIN for *_, form in tags)

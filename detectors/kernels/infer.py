@@ -392,7 +392,7 @@ def single_kind(words: Any, n: Any, work: Any) -> Any:
 
 @kernel()
 def vote(samples: Any, n: Any, since: Any, elapsed_ns: Any, work: Any, votes: Any) -> None:
-    """Count for each order how many values of two words, none of which share a word, it finds.
+    """Count for each order how many pairs of adjacent words it finds to be one value.
 
     Args:
         samples: uint16 (registers, at least n), words of adjacent registers that were read together, oldest first.
@@ -404,12 +404,8 @@ def vote(samples: Any, n: Any, since: Any, elapsed_ns: Any, work: Any, votes: An
     if n < ENOUGH:
         return
     for order in range(N_ORDERS):
-        i = 0
-        while i + 1 < len(samples):
-            if pair_kind(samples, i, n, order, since, elapsed_ns, work) != UNDECIDED:
-                votes[order] += 1
-                i += 1
-            i += 1
+        for i in range(len(samples) - 1):
+            votes[order] += pair_kind(samples, i, n, order, since, elapsed_ns, work) != UNDECIDED
 
 
 @kernel()

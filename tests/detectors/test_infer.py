@@ -71,6 +71,10 @@ APART: dict[str, Maker] = {
         lambda rng: streams.analog(rng, N), lambda rng: streams.analog(rng, N, 14_600, 19_600)
     ),
     "two counters": two(lambda rng: streams.counter16(rng, N, -1, 2), lambda rng: streams.counter16(rng, N, 1, 3.5)),
+    "a word that goes to and fro at each poll, before a random one": two(
+        lambda rng: np.tile(np.array([[17_000, 17_100]], np.uint16), N // 2),
+        lambda rng: rng.integers(0, 1 << 16, (1, N)).astype(np.uint16),
+    ),
     "a quantity and a counter": two(lambda rng: streams.analog(rng, N), lambda rng: streams.counter16(rng, N)),
 }
 

@@ -232,6 +232,7 @@ def test_hostile_addresses_and_changes_are_bounded_and_counted() -> None:
     assert counters["registers that change without room"] == 60
     assert counters["words of blocks without room"] > 1000
     assert collected(rows, rings=7).counters()["registers that change"] == 7
+    assert 1100 < collected(rows, registers=1200).counters()["registers"] <= 1200
     assert collected(rows, blocks=7).counters()["blocks"] == 7
     words = sum(len(row["points"]) for row in rows)
     assert counters["words read"] == words
@@ -279,6 +280,21 @@ def seen(reading: Reading, **more: Any) -> list[float]:
 
 def batch(**more: Any) -> Columns:
     return records([answer(0, [0x42C8, 0, 0xFFFF, 9], 4, **more)])
+
+
+def test_devices_of_one_batch_are_read_each_by_its_own() -> None:
+    reading = learned_reading((4, FLOAT))
+    points = reading.of(records([answer(0, [0x42C8, 0], 4, device=device) for device in (8, 9, 9, 8, 9)])).points
+    assert points.value[::2].tolist() == [0x42C8, 100.0, 100.0, 0x42C8, 100.0]
+
+
+def test_a_byte_is_no_signed_word() -> None:
+    space = int(Space.S7_DATA_BLOCK)
+    rows = [answer(0, [200, 201], 4, space=space, step=8, type=int(PointType.U8))]
+    columns = {"device": 9, "unit": 1, "space": space, "addr": 4, "addr_sub": 0, "parameter": "type", "value": SIGNED}
+    reading = Reading((), registers.tags_of({name: np.array([value]) for name, value in columns.items()}))
+    points = reading.of(records(rows)).points
+    assert (points.value.tolist(), points.type.tolist()) == ([200.0, 201.0], [int(PointType.U8)] * 2)
 
 
 def test_a_baselines_types_are_read_by() -> None:

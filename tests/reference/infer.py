@@ -149,15 +149,9 @@ def decimal(word: int) -> float:
 
 
 def votes(words: Words, span: Span) -> list[int]:
-    """How many values of two words each order finds."""
-    found = []
-    for order in BYTES_AT:
-        i = n = 0
-        while i + 1 < len(words) and len(words[0]) >= 100:
-            hit = pair(words, i, order, span) != ""
-            i, n = i + 1 + hit, n + hit
-        found.append(n)
-    return found
+    """How many pairs each order finds to be one value."""
+    at = range(len(words) - 1) if len(words[0]) >= 100 else ()
+    return [sum(pair(words, i, order, span) != "" for i in at) for order in BYTES_AT]
 
 
 def decide(words: Words, order: str, span: Span) -> list[str]:
