@@ -30,6 +30,9 @@ class Learning:
     """False alarms a day that the site bears: a baseline's margins are as wide as they must be for it."""
     write_samples: int = 10
     """The same for values written to a tag, which are far fewer."""
+    infer_types: bool = True
+    """Whether `fieldtap learn` first reads its input once to tell what registers hold that the site file gives no
+    type."""
 
     @property
     def learns_only(self) -> bool:

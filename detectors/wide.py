@@ -1,4 +1,7 @@
-"""Wide: what detectors see of registers to which the site file gives a type; stored points stay as on the wire."""
+"""Wide: what detectors see of registers to which the site file or a baseline gives a type.
+
+Stored points stay as on the wire.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,15 @@ from detectors.evidence import read_only
 from detectors.kernels import wide as kernel
 from schemas.codes import PointType
 
+PLAIN = "u16"
+"""Type of a tag of the site file that is read as it is on the wire, whatever a baseline says."""
 TYPES = {"i16": PointType.I16, "u32": PointType.U32, "i32": PointType.I32, "f32": PointType.F32}
 """Types that words on the wire do not show by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class TypedTag:
-    """A tag with a type of TYPES; a two-word one lies at `addr` and `addr + 1`, its bytes in `order`."""
+    """A tag with a type of TYPES, or PLAIN; a two-word one lies at `addr` and `addr + 1`, its bytes in `order`."""
 
     unit: int
     space: int
@@ -31,6 +36,8 @@ class TypedTag:
     @property
     def form(self) -> int:
         """How it is read, as the type of its points."""
+        if self.type == PLAIN:
+            return kernel.PLAIN
         return kernel.TYPED | kernel.ORDERS.index(self.order) << 5 | int(TYPES[self.type])
 
 
@@ -44,10 +51,22 @@ class TypedDevice:
     tags: tuple[TypedTag, ...]
 
 
-class Reading:
-    """Batches with values in the place of their words; the batch itself where the site types no tag."""
+@dataclass(frozen=True, slots=True)
+class LearnedTags:
+    """Types that a baseline holds, arrays of equal length: of a device's id and unit, as `TypedTag` has the rest."""
 
-    def __init__(self, devices: Sequence[TypedDevice] = ()) -> None:
+    device: NDArray[np.uint64]
+    unit: NDArray[np.uint32]
+    space: NDArray[np.uint16]
+    addr: NDArray[np.uint64]
+    addr_sub: NDArray[np.uint32]
+    form: NDArray[np.uint8]
+
+
+class Reading:
+    """Batches with values in the place of their words; the batch itself where no tag has a type."""
+
+    def __init__(self, devices: Sequence[TypedDevice] = (), learned: LearnedTags | None = None) -> None:
         self._counts = np.zeros(len(kernel.COUNTS), np.int64)
         hosts, tags = [], []
         for number, device in enumerate(devices, 1):
@@ -58,8 +77,14 @@ class Reading:
             else:
                 hosts.append((device.mac, 0, scope | 1 << 32, number))
             tags += [(number << 32 | t.unit, t.addr_sub << 32 | t.space, t.addr, t.form) for t in device.tags]
+        if learned is not None:
+            known, of = np.unique(learned.device, return_inverse=True)
+            hosts += [(int(device), 0, 1 << 33, number) for number, device in enumerate(known, len(devices) + 1)]
+            w0 = (of + len(devices) + 1).astype(np.uint64) << np.uint64(32) | learned.unit.astype(np.uint64)
+            w1 = learned.addr_sub.astype(np.uint64) << np.uint64(32) | learned.space.astype(np.uint64)
+            tags += zip(w0.tolist(), w1.tolist(), learned.addr.tolist(), learned.form.tolist(), strict=True)
         self._hosts, self._tags = _table(hosts), _table(tags)
-        self._idle = not tags
+        self._idle = all(form == kernel.PLAIN for *_, form in tags)
 
     def of(self, batch: Columns) -> Columns:
         """`batch` as detectors are to see it: columns `value`, `type` and `quality` of its points are other ones."""

@@ -203,6 +203,13 @@ def _arrays(table: pa.Table) -> dict[str, NDArray[Any]]:
     return found
 
 
+def columns_of(table: pa.Table, detector: str) -> dict[str, NDArray[Any]]:
+    """The rows of one detector as its `adopt` gets them."""
+    import pyarrow.compute as pc
+
+    return _arrays(table.filter(pc.equal(table.column("detector"), detector)))
+
+
 def write(path: Path, table: pa.Table, lineage: Mapping[str, Any] | None = None) -> str:
     """Write a baseline file, whole or not at all; its digest.
 

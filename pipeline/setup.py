@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from detectors import registers
 from detectors.wide import Reading
 from pipeline import detect
 from pipeline.config import Config
@@ -36,7 +37,16 @@ class Setup:
             names: name id to text, where known.
             marks_time: whether the loop places TIME marks itself.
         """
-        return self._loop(self.config.enabled, start_ns, names, Reading(typed_devices(self.site)), marks_time)
+        return self._loop(self.config.enabled, start_ns, names, self.reading(), marks_time)
+
+    def reading(self) -> Reading:
+        """How detectors see registers: as the site file types them, else as the baseline does."""
+        learned = None
+        if self.baseline is not None:
+            from pipeline.baseline import columns_of
+
+            learned = registers.tags_of(columns_of(self.baseline.table, registers.NAME))
+        return Reading(typed_devices(self.site), learned)
 
     def across(self, start_ns: int | None, names: Mapping[int, str] | None = None) -> detect.Loop:
         """The detectors of the second stage; see :meth:`by_device`."""

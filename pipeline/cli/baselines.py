@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from detectors import registers
 from pipeline import approval, baseline
 from pipeline.cli.screen import Screen
 from pipeline.errors import ConfigError, OutputError
@@ -34,7 +35,7 @@ def show(file: Path, selection: Mapping[str, Any], limit: int) -> None:
     shown = [
         (
             *_key(row),
-            number(row["value"]),
+            _value(row),
             _state(row["state"]),
             f"{row['n']:,}",
         )
@@ -145,10 +146,15 @@ def _code(row: Mapping[str, Any]) -> str:
     return f"{code:#x}" if code > 0xFFFF else str(code)
 
 
+def _value(row: Mapping[str, Any], value: str = "value") -> str:
+    text = registers.type_text(row[value]) if row["detector"] == registers.NAME else ""
+    return text or number(row[value])
+
+
 def _side(row: Mapping[str, Any], side: str) -> str:
     if row["change"] == {"old": "added", "new": "removed"}[side]:
         return ""
-    value = number(row[f"{side}_value"])
+    value = _value(row, f"{side}_value")
     return f"{value} {_state(row[f'{side}_state'])}" if row["old_state"] != row["new_state"] else value
 
 

@@ -91,17 +91,25 @@ def learn(
         OutputError: `out` cannot be written, or is a file of another kind.
         CaptureError: as :func:`run`.
     """
+    import pyarrow as pa
+
     from pipeline import baseline as baselines
     from pipeline.approval import mark_provisional
+    from pipeline.run.types import first_pass
 
     _check_file(out)
-    source = Source(paths, config.decode, hooks or Hooks())
+    site = site or Site.empty()
     settings = replace(config, learning=replace(config.learning, mode="learn"))
-    judges = Judges(source, settings, site or Site.empty(), None)
-    report = source.report(out, judges.run())
+    first = first_pass(paths, out, settings, site, hooks or Hooks())
+    if first.read is not None and first.read.interrupted:
+        return first.read
+    source = Source(paths, config.decode, first.hooks)
+    judges = Judges(source, settings, site, first.types)
+    report = first.added(source.report(out, judges.run()))
     report.kept = not report.interrupted
     if report.kept:
-        baselines.write(out, mark_provisional(baselines.collect(judges.detectors)), _lineage(source, settings))
+        rows = pa.concat_tables([mark_provisional(baselines.collect(judges.detectors)), first.table])
+        baselines.write(out, rows, _lineage(source, settings))
     return report
 
 

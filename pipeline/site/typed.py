@@ -1,10 +1,10 @@
-"""The tags of a site whose values words on the wire do not show by themselves."""
+"""The tags of a site that are words on the wire, and how they are read."""
 
 from __future__ import annotations
 
 import ipaddress
 
-from detectors.wide import TYPES, TypedDevice, TypedTag
+from detectors.wide import PLAIN, TYPES, TypedDevice, TypedTag
 from pipeline.site.model import Site, SiteDevice, SiteTag
 
 
@@ -26,7 +26,7 @@ def _mac(text: str) -> int:
 
 
 def _tags(device: SiteDevice) -> tuple[TypedTag, ...]:
-    return tuple(_typed(tag) for tag in device.tags if tag.type in TYPES)
+    return tuple(_typed(tag) for tag in device.tags if tag.type == PLAIN or tag.type in TYPES)
 
 
 def _typed(tag: SiteTag) -> TypedTag:
