@@ -174,7 +174,7 @@ def teach(baseline: Baseline, findings: pa.Table, uids: Sequence[str], out: Path
         BaselineError: no finding, or several, of an id.
         OutputError: it cannot be written.
     """
-    rows = _meant(findings, uids)
+    rows = meant(findings, uids)
     taught = _taught_rows(findings.take(pa.array(np.flatnonzero(rows))))
     known = _flags(pc.equal(baseline.table.column("detector"), TAUGHT))
     both = _further(pa.concat_tables([baseline.table.filter(pa.array(known)), taught]))
@@ -183,7 +183,12 @@ def teach(baseline: Baseline, findings: pa.Table, uids: Sequence[str], out: Path
     return int(rows.sum())
 
 
-def _meant(findings: pa.Table, uids: Sequence[str]) -> NDArray[np.bool_]:
+def meant(findings: pa.Table, uids: Sequence[str]) -> NDArray[np.bool_]:
+    """Which findings have these ids, or one that starts so, or are rolled up below such.
+
+    Raises:
+        BaselineError: no finding, or several, of an id.
+    """
     ids = findings.column("finding_info_uid").to_numpy()
     names = [f"{uid:016x}" for uid in ids.tolist()]
     rows = np.zeros(len(ids), np.bool_)

@@ -76,7 +76,7 @@ class Config:
 RANGES: dict[str, tuple[float, float]] = {
     "decode.request_timeout_s": (0.001, 86_400),
     "decode.max_flows": (16, 1 << 26),
-    "decode.shard": (0, (1 << 16) - 1),
+    "decode.shard": (0, (1 << 16) - 2),
     "decode.boot": (0, (1 << 32) - 1),
     "learning.budget_per_day": (0, 1_000_000),
     "learning.value_samples": (1, 1 << 31),

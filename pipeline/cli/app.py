@@ -174,7 +174,7 @@ def archive(bootstrap: str, store: str, config: Path | None, name: str | None, u
 @_kafka
 @click.option("--spool", required=True, type=_PATH, help="Folder that keeps messages until Kafka has them.")
 @_config
-@click.option("--shard", type=click.IntRange(0, 65535), help="Number of the capture point (decode.shard).")
+@click.option("--shard", type=click.IntRange(0, 65534), help="Number of the capture point (decode.shard).")
 @click.option("--pace", is_flag=True, help="At the speed of the capture's own clock, not as fast as it goes.")
 def capture(
     paths: tuple[Path, ...], bootstrap: str, spool: Path, config: Path | None, shard: int | None, pace: bool
@@ -290,6 +290,22 @@ def compact(store: str, run: str | None) -> None:
 @app.group()
 def ledger() -> None:
     """Look after the ledger of a deployment."""
+
+
+@ledger.command("teach")
+@click.argument("store")
+@click.argument("findings", metavar="ID...", nargs=-1, required=True)
+@click.option("--run", required=True, help="Name of the run that found it.")
+@_kafka
+@_config
+def ledger_teach(store: str, findings: tuple[str, ...], run: str, kafka: str, config: Path | None) -> None:
+    """Tell the workers that findings are normal, by their ids: from now on they do not return.
+
+    It is written into the log of records, for every run over it; a value that lies much further out is still told.
+    """
+    from pipeline.cli import ledgers
+
+    ledgers.teach(store, run, findings, kafka, config)
 
 
 @ledger.command("repair")

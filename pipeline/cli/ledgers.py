@@ -9,7 +9,7 @@ from pipeline.cli.screen import Screen
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pipeline.ledger import Place
@@ -38,6 +38,34 @@ def compact(url: str, run: str | None) -> None:
 
     done = merge(_ledger(url), run)
     Screen().say(f"{url}: {done.rows:,} rows merged into {done.merged:,} files, {done.emptied:,} small ones emptied")
+
+
+def teach(url: str, run: str, uids: Sequence[str], bootstrap: str, config: Path | None) -> None:
+    """`fieldtap ledger teach`.
+
+    Raises:
+        ConfigError: there is no ledger, or marks do not reach a finding.
+        BaselineError: no finding, or several, of an id.
+        TransportError: Kafka does not answer.
+    """
+    from confluent_kafka import Producer
+
+    from detectors.registry import load
+    from pipeline.cli.commands import settings_of
+    from pipeline.findings import fold, types_of
+    from pipeline.ledger.view import findings
+    from pipeline.transport import topics
+    from pipeline.transport.settings import connect
+    from pipeline.worker.orders import orders_of, send
+    from pipeline.worker.topic import describe
+
+    settings = settings_of(config)
+    codes = {kind.uid: code for code, kind in types_of([load(name) for name in settings.enabled]).items()}
+    orders = orders_of(fold(findings(_ledger(url), run)), uids, codes)
+    records = describe(bootstrap, settings, topics.RECORDS)
+    producer = connect(Producer, settings.kafka.client(bootstrap, "producer"))
+    send(producer, records.name, records.partitions, orders)
+    Screen().say(f"{records.name}: {len(orders):,} findings taught as normal")
 
 
 def _ledger(url: str) -> Store:

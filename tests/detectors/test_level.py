@@ -268,3 +268,10 @@ def test_a_value_that_was_written_is_told_by_the_write_alone() -> None:
     assert reads(9.0, 501) == reads(9.0, 2000) == []
     assert reads(7.0, 2001) == []
     assert reads(8.0, 2002) == ["value.constant"]
+
+
+def test_a_decided_tag_takes_no_more_than_256_bytes() -> None:
+    tags = range(4000)
+    ours = taught([record(i, *(point(float(7 * i % 97), a) for a in tags)) for i in range(20)])
+    state = ours.snapshot(np.arange(1024))
+    assert sum(array.nbytes for array in state.values()) <= 256 * len(tags)
