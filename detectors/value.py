@@ -47,7 +47,7 @@ class ValueDetector:
     """Each tag against its learned range, its largest step and its longest standstill; what alarms is never learned."""
 
     name = "value"
-    version = "1"
+    version = "2"
     wants_time = False
     findings = (
         FindingType(

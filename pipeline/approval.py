@@ -17,7 +17,7 @@ from pipeline.errors import BaselineError
 from pipeline.findings.evidence import extent_of
 from pipeline.findings.taught import Taught
 from pipeline.names import address_text, packed_address, tag_text
-from schemas.baseline import BASELINE
+from schemas.baseline import BASELINE, SORT_KEY
 from schemas.codes import LearnState, Protocol
 
 SURE = 3
@@ -109,6 +109,17 @@ def mark_provisional(table: pa.Table) -> pa.Table:
     one_day = first // DAY_NS == last // DAY_NS
     doubtful = seen & ((n < SURE) | (one_day if spans_days else False))
     return _with_state(table, doubtful & (table.column("state").to_numpy() == LearnState.LIVE), LearnState.PROVISIONAL)
+
+
+def carried_over(table: pa.Table, old: pa.Table) -> pa.Table:
+    """What was learned anew, with what a person said of the baseline before: what was taught, and approved."""
+    certain = old.filter(pc.equal(old.column("state"), int(LearnState.LIVE)))
+    doubtful = is_provisional(table)
+    known = np.isin(_words(table.filter(pa.array(doubtful)), SORT_KEY), _words(certain, SORT_KEY))
+    approved = np.zeros(table.num_rows, np.bool_)
+    approved[np.flatnonzero(doubtful)[known]] = True
+    taught = old.filter(pc.equal(old.column("detector"), TAUGHT))
+    return pa.concat_tables([_with_state(table, approved, LearnState.LIVE), taught])
 
 
 def settled(table: pa.Table) -> pa.Table:

@@ -115,13 +115,14 @@ def decode(paths: tuple[Path, ...], out: Path, config: Path | None, points: str 
 @app.command()
 @_paths
 @click.option("--out", required=True, type=_PATH, help="The baseline, a Parquet file.")
+@click.option("--before", type=_PATH, help="An earlier baseline: what was taught and approved in it stays so.")
 @_config
 @_site
-def learn(paths: tuple[Path, ...], out: Path, config: Path | None, site: Path | None) -> None:
+def learn(paths: tuple[Path, ...], out: Path, before: Path | None, config: Path | None, site: Path | None) -> None:
     """Captures of clean traffic to a baseline: all that they show is normal from then on."""
     from pipeline.cli import commands
 
-    sys.exit(commands.learn(paths, out, config, site))
+    sys.exit(commands.learn(paths, out, before, config, site))
 
 
 _kafka = click.option("--kafka", "bootstrap", metavar="BOOTSTRAP", required=True, help="Brokers: host:port, … .")

@@ -92,16 +92,23 @@ def decode(paths: Sequence[Path], out: Path, config: Path | None, **output: Any)
     return code
 
 
-def learn(paths: Sequence[Path], out: Path, config: Path | None, site: Path | None) -> int:
+def learn(paths: Sequence[Path], out: Path, before: Path | None, config: Path | None, site: Path | None) -> int:
     """`fieldtap learn`; the exit code."""
     screen = Screen()
     settings = settings_of(config)
     names = site_of(site)
+    known = None
+    if before is not None:
+        from pipeline.baseline import Baseline
+
+        known = Baseline.load(before)
     _look(paths)
     from pipeline import run as composition
 
     screen.compiling()
-    report, code = _conduct(screen, lambda hooks: composition.learn(paths, out, settings, site=names, hooks=hooks))
+    report, code = _conduct(
+        screen, lambda hooks: composition.learn(paths, out, settings, site=names, before=known, hooks=hooks)
+    )
     screen.summary(report, judged=False)
     return code
 

@@ -81,11 +81,17 @@ def decode(paths: Sequence[Path], out: Path, config: Config, *, hooks: Hooks | N
 
 
 def learn(
-    paths: Sequence[Path], out: Path, config: Config, *, site: Site | None = None, hooks: Hooks | None = None
+    paths: Sequence[Path],
+    out: Path,
+    config: Config,
+    *,
+    site: Site | None = None,
+    before: Baseline | None = None,
+    hooks: Hooks | None = None,
 ) -> Report:
     """Captures to a baseline in file `out`; everything in them is taken for normal.
 
-    Stopped early, it writes no baseline.
+    Stopped early, it writes no baseline.  What a person said of the one `before` is kept.
 
     Raises:
         OutputError: `out` cannot be written, or is a file of another kind.
@@ -94,7 +100,7 @@ def learn(
     import pyarrow as pa
 
     from pipeline import baseline as baselines
-    from pipeline.approval import mark_provisional
+    from pipeline.approval import carried_over, mark_provisional
     from pipeline.run.types import first_pass
 
     _check_file(out)
@@ -109,6 +115,7 @@ def learn(
     report.kept = not report.interrupted
     if report.kept:
         rows = pa.concat_tables([mark_provisional(baselines.collect(judges.detectors)), first.table])
+        rows = carried_over(rows, before.table) if before is not None else rows
         baselines.write(out, rows, _lineage(source, settings))
     return report
 

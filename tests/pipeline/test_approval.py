@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from detectors.base import Mark
@@ -156,6 +157,18 @@ def test_teaching_again_keeps_the_furthest(tmp_path: Path) -> None:
         old = baseline.read(path)
     assert dict(approval.taught_of(old.table, CODES).items()) == {(5, WRITE.code, 8): 39.0}
     assert [edit["what"] for edit in old.lineage["edits"]] == ["teach"] * 3
+
+
+def test_what_was_said_of_a_baseline_holds_for_the_one_learned_after_it(tmp_path: Path) -> None:
+    found, _ = judged(STREAM)
+    rows = entries((1, 0, 9, PROVISIONAL), (1, 0, 9, PROVISIONAL), (9, 0, 9, LIVE))
+    approval.approve(kept(tmp_path, rows), Selection(device=f"{2:016x}"), tmp_path / "a.parquet")
+    approval.teach(baseline.read(tmp_path / "a.parquet"), found, [uid_of(found, 9)], tmp_path / "t.parquet")
+    old = baseline.read(tmp_path / "t.parquet").table
+    anew = entries((2, 5, 9, PROVISIONAL), (2, 5, 9, PROVISIONAL), (1, 5, 9, PROVISIONAL), (1, 5, 9, PROVISIONAL))
+    new = approval.carried_over(anew, old)
+    assert states(new.filter(pc.equal(new.column("detector"), "peer"))) == [PROVISIONAL, LIVE, LIVE, PROVISIONAL]
+    assert dict(approval.taught_of(new, CODES).items()) == {(5, WRITE.code, 9): 10.0}
 
 
 def test_an_id_that_is_none_or_many_is_refused(tmp_path: Path) -> None:
