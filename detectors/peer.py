@@ -21,6 +21,7 @@ from schemas.codes import WRITING, Direction, Kind, Match, Op, Protocol, Space, 
 _ROGUE = Attack("TA0108", "T0848", "Rogue Master")
 _REMOTE = Attack("TA0109", "T0886", "Remote Services")
 _DISCOVERY = Attack("TA0102", "T0846", "Remote System Discovery")
+_EXPOSED = Attack("TA0108", "T0883", "Internet Accessible Device")
 _MIDDLE = Attack("TA0100", "T0830", "Adversary-in-the-Middle")
 _SPOOF = Attack("TA0103", "T0856", "Spoof Reporting Message")
 
@@ -126,6 +127,20 @@ class PeerDetector(Existence):
                 ("misoperation", "the client or its network card was exchanged"),
             ),
             confidence=75,
+        ),
+        FindingType(
+            code=kernel.TYPE_EXTERNAL,
+            uid="peer.external",
+            title="Client from the Internet",
+            text="{client}, an address of the Internet, talks to {device} for the first time: {op}",
+            types=("policy",),
+            analytic_type=4,
+            attacks=(_EXPOSED, _REMOTE),
+            fits=(
+                ("attack", "somebody reached the device from outside"),
+                ("misoperation", "remote maintenance that nobody announced, or a device open to the Internet"),
+            ),
+            confidence=80,
         ),
     )
 

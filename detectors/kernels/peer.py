@@ -34,6 +34,7 @@ TYPE_SERVICE = 103
 TYPE_DEVICE = 104
 TYPE_ANSWERING = 105
 TYPE_ASKING = 106
+TYPE_EXTERNAL = 107
 
 SERVICE = np.uint64(1)
 PAIR = np.uint64(2)
@@ -55,13 +56,29 @@ TRUSTED = 1
 """Flag of a link: first sight of somebody who was known without any."""
 
 MOST_KEYS = 5
-MOST_ALERTS = 4
+MOST_ALERTS = 5
 """What one record can add."""
 
 _FOREIGN = int(Kind.FOREIGN)
 _TIMEOUT = int(Kind.TIMEOUT)
 _MEDIUM = int(Severity.MEDIUM)
 _HIGH = int(Severity.HIGH)
+_LOW32 = np.uint64(0xFFFFFFFF)
+_MAPPED = np.uint64(0xFFFF0000)
+
+
+@kernel()
+def is_external(hi: Any, lo: Any) -> Any:
+    """Whether an address is one of the Internet: none that a site gives itself (RFC 1918, 6598, 3927, 4193, 4291).
+
+    Words are the 16 bytes of the address as the machine reads them, the first byte lowest.
+    """
+    if hi == 0 and (lo & _LOW32) == _MAPPED:
+        a = np.int64(lo >> np.uint64(32)) & 255
+        b = np.int64(lo >> np.uint64(40)) & 255
+        own = a in (0, 10, 127) or a >= 224 or (a == 172 and 16 <= b < 32) or (a == 192 and b == 168)
+        return not (own or (a == 169 and b == 254) or (a == 100 and 64 <= b < 128))
+    return (np.int64(hi) & 0xE0) == 0x20  # 2000::/3
 
 
 @kernel()
@@ -72,6 +89,8 @@ def _accuse(out: Any, row: Any, flags: Any, severity: Any, hi: Any, lo: Any, dev
         report(out, row, TYPE_SERVICE, severity, 0, about_pair(TYPE_SERVICE, hi, lo, device), pair)
         return
     client = np.uint64(0)
+    if is_external(hi, lo):
+        report(out, row, TYPE_EXTERNAL, _HIGH, 0, about_pair(TYPE_EXTERNAL, hi, lo, device), np.uint64(0))
     if (flags & SITE_STRANGER) != 0:
         client = about_client(TYPE_CLIENT, hi, lo)
         report(out, row, TYPE_CLIENT, severity, 0, client, np.uint64(0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from detectors.base import Alerts, Detector
 from detectors.columns import records
 from detectors.function import FunctionDetector
 from detectors.function import Params as FunctionParams
+from detectors.kernels.peer import is_external
 from detectors.lifecycle import Learning
 from detectors.peer import Params as PeerParams
 from detectors.peer import PeerDetector
@@ -294,3 +296,40 @@ def test_a_baseline_holds_the_network_cards() -> None:
     pupil = peer()
     pupil.adopt(rows)
     assert macs(pupil, spoken(range(0, 5)) + spoken(range(5, 6), device_mac=0xE)) == [(11, "peer.device_mac")]
+
+
+EDGES = ["9.255.255.255", "10.0.0.0", "10.255.255.255", "11.0.0.0", "100.63.255.255", "100.64.0.0", "100.127.255.255"]
+EDGES += ["100.128.0.0", "126.255.255.255", "127.0.0.1", "128.0.0.0", "169.253.255.255", "169.254.0.0", "169.255.0.0"]
+EDGES += ["172.15.255.255", "172.16.0.0", "172.31.255.255", "172.32.0.0", "192.167.255.255", "192.168.0.0"]
+EDGES += ["192.169.0.0", "223.255.255.255", "224.0.0.1", "255.255.255.255", "0.0.0.0", "1.0.0.0"]
+EDGES += [
+    "::",
+    "::1",
+    "fe80::1",
+    "fc00::1",
+    "fd12::9",
+    "ff02::1",
+    "1fff::1",
+    "2000::1",
+    "2001:db8::1",
+    "3fff::1",
+    "4000::1",
+]
+
+
+@pytest.mark.parametrize("text", EDGES)
+def test_addresses_of_the_internet_are_those_that_no_site_gives_itself(text: str) -> None:
+    address = ip_address(text)
+    packed = address.packed if address.version == 6 else bytes(10) + b"\xff\xff" + address.packed
+    words = (int.from_bytes(packed[:8], "little"), int.from_bytes(packed[8:], "little"))
+    assert bool(is_external(*(np.uint64(word) for word in words))) == twin.external(*words)
+
+
+@pytest.mark.parametrize(("client", "told"), [(b"\x08\x08\x04\x04", True), (b"\x0a\x00\x09\x09", False)])
+def test_a_stranger_from_the_internet_is_a_finding_of_its_own(client: bytes, told: bool) -> None:
+    ours = peer()
+    judge(ours, [record(second) for second in range(310)])
+    stranger = record(400, src_ip=bytes(10) + b"\xff\xff" + client)
+    found = judge(ours, [stranger])
+    assert ("peer.external" in {uid for _, uid, _, _ in found}) == told
+    assert "peer.new_pair" in {uid for _, uid, _, _ in found}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv6Address, ip_network
 from typing import Any
 
 from schemas.codes import DANGEROUS, FAULTS, WRITING, Anomaly, Kind, Match, Op, Outcome, Severity
@@ -46,6 +47,20 @@ class Existence:
         return bool(ts - since < self.window)
 
 
+OWN = [ip_network(text) for text in (
+    "0.0.0.0/8", "10.0.0.0/8", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10",
+    "224.0.0.0/3",
+)]  # fmt: skip
+
+
+def external(hi: int, lo: int) -> bool:
+    """Whether an address of two words of its bytes is one of the Internet."""
+    found = IPv6Address(hi.to_bytes(8, "little") + lo.to_bytes(8, "little"))
+    if found.ipv4_mapped is not None:
+        return not any(found.ipv4_mapped in network for network in OWN)
+    return found in ip_network("2000::/3")
+
+
 class Peer(Existence):
     def judge(self, rows: list[Row]) -> Found:
         found: Found = []
@@ -74,6 +89,8 @@ class Peer(Existence):
             wrote = asks and row["op"] in set(WRITING)
             first_write = wrote and not held.get("wrote")
             if self.due(held, row["ts"]) or first_write:
+                if held["of_stranger"] and external(hi, lo):
+                    found.append((i, "peer.external", Severity.HIGH, 0))
                 what = "peer.new_pair" if held["of_stranger"] else "peer.new_service"
                 found.append((i, what, Severity.HIGH if wrote else Severity.MEDIUM, 0))
             held["wrote"] = held.get("wrote") or wrote
