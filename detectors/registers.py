@@ -17,30 +17,16 @@ from detectors.evidence import read_only
 from detectors.existence import baseline_columns
 from detectors.kernels import infer, wide
 from detectors.kernels import registers as kernel
+from detectors.kinds import CONSTANT, KINDS, PARAMETER, SECOND_WORD, WIDE
 from detectors.slots import Slots
 from detectors.wide import LearnedTags
 from schemas.codes import BUCKETS, LearnState
 
-NAME = "types"
-"""The `detector` of its rows in a baseline."""
-PARAMETER = "type"
-"""The parameter of its rows; the value is 256 times the kind of `infer.KINDS`, plus the form of `detectors.wide`."""
-
 LIMITS = kernel.Limits(bucket_blocks=1024, bucket_rings=8192, blocks=1 << 18, registers=1 << 22, rings=1 << 18)
 """Rings take 1 KiB each: 8 MiB for each of the 1024 device buckets, 256 MiB in all."""
 
-FORMS = sorted({int(infer.form_of(kind, order)) for kind in range(len(infer.KINDS)) for order in range(4)} - {0})
+FORMS = sorted({int(infer.form_of(kind, order)) for kind in range(len(KINDS)) for order in range(4)} - {0})
 """The types by which `detectors.wide` may read what is told here."""
-
-
-def type_text(value: float) -> str:
-    """What a row's value says, such as "float32 CDAB"; empty where it is none."""
-    number = int(value) if 0 <= value < 1 << 16 else 0
-    kind, form = number >> 8, number & 0xFF
-    if kind >= len(infer.KINDS):
-        return ""
-    order = f" {wide.ORDERS[form >> 5 & 3]}" if kind in infer.WIDE else ""
-    return infer.KINDS[kind] + order
 
 
 class Registers:
@@ -160,8 +146,8 @@ class Registers:
         of_bytes = int(self._slots.keys[slot, 4]) >> 32
         span = int(block["n"]), int(block["first"]), int(block["last"])
         for i, kind in enumerate(kinds.tolist()):
-            places = [(space, sub, addr + step * (i + word)) for word in range(1 + (kind in infer.WIDE))]
-            says = infer.CONSTANT < kind < infer.SECOND_WORD and (kind in infer.WIDE or not of_bytes)
+            places = [(space, sub, addr + step * (i + word)) for word in range(1 + (kind in WIDE))]
+            says = CONSTANT < kind < SECOND_WORD and (kind in WIDE or not of_bytes)
             if not says or any(place in told for place in places):
                 continue
             told.update(places)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from detectors.columns import Columns
 from detectors.evidence import read_only
 from detectors.kernels import wide as kernel
+from detectors.kinds import ORDERS
 from schemas.codes import PointType
 
 PLAIN = "u16"
@@ -38,7 +39,7 @@ class TypedTag:
         """How it is read, as the type of its points."""
         if self.type == PLAIN:
             return kernel.PLAIN
-        return kernel.TYPED | kernel.ORDERS.index(self.order) << 5 | int(TYPES[self.type])
+        return kernel.TYPED | ORDERS.index(self.order) << 5 | int(TYPES[self.type])
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from detectors import registers
+from detectors import kinds, registers
 from detectors.wide import Reading
 from pipeline import detect
 from pipeline.config import Config
@@ -45,7 +45,7 @@ class Setup:
         if self.baseline is not None:
             from pipeline.baseline import columns_of
 
-            learned = registers.tags_of(columns_of(self.baseline.table, registers.NAME))
+            learned = registers.tags_of(columns_of(self.baseline.table, kinds.NAME))
         return Reading(typed_devices(self.site), learned)
 
     def across(self, start_ns: int | None, names: Mapping[int, str] | None = None) -> detect.Loop:

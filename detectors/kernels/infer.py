@@ -12,8 +12,24 @@ import numpy as np
 
 from detectors.jit import i64, kernel
 from detectors.kernels.spread import decades, distinct, distinct_words, roughness, sort
-from detectors.kernels.wide import ORDERS, TYPED, joined, swapped
+from detectors.kernels.wide import TYPED, joined, swapped
 from detectors.kernels.words import popcount
+from detectors.kinds import (
+    ANALOG16,
+    BITFIELD,
+    BOOL,
+    CONSTANT,
+    COUNTER16,
+    COUNTER32,
+    ENUM,
+    FLOAT32,
+    ORDERS,
+    SECOND_WORD,
+    SIGNED16,
+    TIME_OF_DAY,
+    TIMESTAMP,
+    UNDECIDED,
+)
 from schemas.codes import PointType
 
 SAMPLES = 512
@@ -22,38 +38,6 @@ ENOUGH = 100
 """With fewer samples nothing is said of a register that changes."""
 LEAST_SCORE = 0.25
 """Least score of a float, `3 - decades - 2 roughness`: a quantity that goes through zero has two decades, and more."""
-
-UNDECIDED = 0
-CONSTANT = 1
-FLOAT32 = 2
-COUNTER32 = 3
-TIMESTAMP = 4
-COUNTER16 = 5
-BOOL = 6
-BITFIELD = 7
-ENUM = 8
-ANALOG16 = 9
-SIGNED16 = 10
-TIME_OF_DAY = 11
-SECOND_WORD = 12
-KINDS = (
-    "",
-    "constant",
-    "float32",
-    "counter32",
-    "timestamp",
-    "counter16",
-    "bool",
-    "bitfield",
-    "enum",
-    "analog16",
-    "signed analog16",
-    "time of day",
-    "second word",
-)
-"""What a register was found to hold.  A value of two words is told at its first one."""
-WIDE = (FLOAT32, COUNTER32, TIMESTAMP)
-"""Kinds of values of two words."""
 
 N_ORDERS = len(ORDERS)
 WORK_ROWS = 2

@@ -23,9 +23,6 @@ BASE = 0x1F
 PART = 1 << 15
 """Quality bit of a word whose value is told by another point, or that is only half of a value."""
 
-ORDERS = ("ABCD", "CDAB", "BADC", "DCBA")
-"""Word orders by their number; DCBA is both: words and bytes the other way round."""
-
 JOINED = 0
 SIGNED = 1
 HALVES = 2

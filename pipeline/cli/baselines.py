@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from detectors import registers
+from detectors import kinds
 from pipeline import approval, baseline
 from pipeline.cli.screen import Screen
 from pipeline.errors import ConfigError, OutputError
@@ -147,7 +147,7 @@ def _code(row: Mapping[str, Any]) -> str:
 
 
 def _value(row: Mapping[str, Any], value: str = "value") -> str:
-    text = registers.type_text(row[value]) if row["detector"] == registers.NAME else ""
+    text = kinds.type_text(row[value]) if row["detector"] == kinds.NAME else ""
     return text or number(row[value])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from detectors import registers
+from detectors import kinds, registers
 from pipeline.baseline import Baseline, digest_of, rows_of
 from pipeline.config import Config
 from pipeline.metrics import HealthRow
@@ -65,7 +65,7 @@ def first_pass(paths: Sequence[Path], out: Path, config: Config, site: Site, hoo
     health: list[HealthRow] = [("types", counter, "", n) for counter, n in found.counters().items()]
     report = source.report(out, health)
     report.kept = not report.interrupted
-    table = BASELINE.empty_table() if report.interrupted else rows_of(registers.NAME, found.learned())
+    table = BASELINE.empty_table() if report.interrupted else rows_of(kinds.NAME, found.learned())
     half = _half(hooks, source.captures.bytes_read, source.packets)
     return FirstPass(table, replace(hooks, progress=half), report)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from detectors.kernels import infer
-from detectors.kernels.wide import ORDERS
+from detectors.kinds import KINDS, ORDERS
 from tests.detectors import register_streams as streams
 from tests.detectors.register_streams import Words
 from tests.reference import infer as twin
@@ -27,7 +27,7 @@ def inferred(words: Words) -> tuple[str, list[str]]:
     order = int(votes.argmax()) if votes.any() else -1
     kinds = np.zeros(len(words), np.uint8)
     infer.decide(words, n, order, 0, (n - 1) * SECOND_NS, work, kinds)
-    return ORDERS[order] if order >= 0 else "", [infer.KINDS[kind] for kind in kinds]
+    return ORDERS[order] if order >= 0 else "", [KINDS[kind] for kind in kinds]
 
 
 def told_by_twin(words: Words) -> tuple[str, list[str]]:
@@ -93,7 +93,7 @@ def test_it_agrees_with_its_twin(seed: int) -> None:
         order, found = inferred(words)
         assert (order, found) == told_by_twin(words)
         kinds.update(found)
-    assert kinds == set(infer.KINDS)
+    assert kinds == set(KINDS)
 
 
 @pytest.mark.parametrize("name", SINGLES)

@@ -12,7 +12,8 @@ from detectors import registers
 from detectors.columns import Columns, records
 from detectors.kernels import infer
 from detectors.kernels.wide import PART
-from detectors.registers import Registers, type_text
+from detectors.kinds import FLOAT32, SIGNED16, type_text
+from detectors.registers import Registers
 from detectors.wide import Reading, TypedDevice, TypedTag
 from schemas.codes import Direction, PointType, Quality, Space
 from tests.detectors import register_streams as streams
@@ -267,8 +268,8 @@ def learned_reading(*values: tuple[int, float], site: Sequence[TypedTag] = ()) -
     return Reading(devices, registers.tags_of(rows))
 
 
-FLOAT = float(infer.FLOAT32 << 8 | int(infer.form_of(infer.FLOAT32, 0)))
-SIGNED = float(infer.SIGNED16 << 8 | int(infer.form_of(infer.SIGNED16, 0)))
+FLOAT = float(FLOAT32 << 8 | int(infer.form_of(FLOAT32, 0)))
+SIGNED = float(SIGNED16 << 8 | int(infer.form_of(SIGNED16, 0)))
 
 
 def seen(reading: Reading, **more: Any) -> list[float]:

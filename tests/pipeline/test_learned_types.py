@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 import pytest
 
 from detectors.kernels import infer
-from detectors.kernels.wide import ORDERS
+from detectors.kinds import FLOAT32, ORDERS, type_text
 from detectors.lifecycle import Learning
-from detectors.registers import Registers, type_text
+from detectors.registers import Registers
 from pipeline import synth
 from pipeline.baseline import Baseline
 from pipeline.cli import baselines
@@ -179,7 +179,7 @@ def test_real_captures_have_no_false_float(place: str) -> None:
         for i in np.flatnonzero(moves[:-1] | moves[1:]) if n >= 32 else ():
             pairs += 1
             kinds = [infer.pair_kind(samples, i, n, order, since, elapsed_ns, work) for order in range(4)]
-            found += [(addr + int(i), ORDERS[order]) for order in range(4) if kinds[order] == infer.FLOAT32]
+            found += [(addr + int(i), ORDERS[order]) for order in range(4) if kinds[order] == FLOAT32]
     assert pairs >= least
     assert found == truth
     assert "float32" not in {type_text(x).partition(" ")[0] for x in collector.learned()["value"].tolist()}
