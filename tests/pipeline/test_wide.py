@@ -99,6 +99,9 @@ def test_every_device_and_tag_of_a_site_file_is_named_as_records_name_them(tmp_p
     )
     four, six, link = typed_devices(Site.load(tmp_path / "site.toml"))
     assert (four.ip, four.vlan) == (bytes(10) + b"\xff\xff\x0a\x00\x00\x01", 7)
-    assert [(t.unit, t.space, t.addr, t.type, t.order) for t in four.tags] == [(1, 3, 3, "f32", "DCBA")]
+    assert [(t.unit, t.space, t.addr, t.type, t.order) for t in four.tags] == [
+        (1, 3, 3, "f32", "DCBA"),
+        (1, 3, 9, "u16", "ABCD"),
+    ]
     assert (six.ip, six.tags) == (bytes.fromhex("fe80" + "0" * 27 + "1"), ())
     assert (link.ip, link.mac, link.vlan) == (b"", 0x001D9CC7B070, -1)
