@@ -131,7 +131,7 @@ def test_stopped_in_either_pass_nothing_is_written(clean: synth.SimulationReport
     def stop() -> bool:
         nonlocal asked
         asked += 1
-        return asked >= limit
+        return asked == limit
 
     if blocks == 1000:
         learn([clean.capture], tmp_path / "whole.parquet", Config(), hooks=Hooks(stop=stop))
