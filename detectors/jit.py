@@ -27,6 +27,7 @@ KERNEL_SOURCES = (
     "pipeline/*/kernels.py",
     "pipeline/decode/*.py",
     "pipeline/decode/protocols/*.py",
+    "detectors/kinds.py",
     "schemas/codes.py",
     "schemas/flags.py",
 )
