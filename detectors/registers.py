@@ -49,7 +49,7 @@ class Registers:
         if not len(batch) or batch.offsets[0] == batch.offsets[-1]:
             return
         wire = kernel.Wire(*(read_only(getattr(batch, name)) for name in kernel.Wire._fields))
-        points = kernel.Words(*(read_only(getattr(batch.points, name)) for name in kernel.Words._fields))
+        points = wide.Words(*(read_only(getattr(batch.points, name)) for name in wide.Words._fields))
         most = int(np.diff(batch.offsets).max())
         at = 0
         while at < len(batch):

@@ -56,19 +56,6 @@ class Wire(NamedTuple):
     offsets: NDArray[np.int32]
 
 
-class Words(NamedTuple):
-    """The point columns; see `schemas.record`."""
-
-    space: NDArray[np.uint16]
-    addr: NDArray[np.uint64]
-    addr_sub: NDArray[np.uint32]
-    name_id: NDArray[np.uint64]
-    value: NDArray[np.float64]
-    type: NDArray[np.uint8]
-    quality: NDArray[np.uint16]
-    direction: NDArray[np.uint8]
-
-
 class Pools(NamedTuple):
     """What registers keep.
 

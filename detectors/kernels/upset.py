@@ -71,27 +71,29 @@ def device_tag(table: Any, tags: Any, device: Any, lengths: Any) -> Any:
 
 
 @kernel()
-def tag_of(table: Any, device: Any, w1: Any, w2: Any, w3: Any, addr: Any) -> Any:
-    """The row of a tag, -1 where its page is not held."""
+def written_tag(table: Any, hot: Any, of: Any) -> Any:
+    """The row of what was written to a tag, -1 where nobody ever did."""
+    device, w1, w2, w3, addr = of
     w4 = addr >> np.uint64(3)
+    w1 = (w1 & _PLACE) | _WRITTEN_SIDE
     page = find(table, hash_words(device, w1, w2, w3, w4), device, w1, w2, w3, w4)
-    return page * PAGE + np.int64(addr & np.uint64(7)) if page >= 0 else np.int64(-1)
+    if page < 0:
+        return np.int64(-1)
+    tag = page * PAGE + np.int64(addr & np.uint64(7))
+    return tag if hot["state"][tag] != 0 else np.int64(-1)
 
 
 @kernel()
 def is_written(table: Any, hot: Any, of: Any) -> Any:
     """Whether anybody ever wrote a tag: what people set stands still, takes new states and moves at will."""
-    device, w1, w2, w3, addr = of
-    tag = tag_of(table, device, (w1 & _PLACE) | _WRITTEN_SIDE, w2, w3, addr)
-    return tag >= 0 and hot["state"][tag] != 0
+    return written_tag(table, hot, of) >= 0
 
 
 @kernel()
 def is_as_written(table: Any, hot: Any, of: Any, x: Any) -> Any:
     """Whether a value is the one written last: then the write is what there is to judge."""
-    device, w1, w2, w3, addr = of
-    tag = tag_of(table, device, (w1 & _PLACE) | _WRITTEN_SIDE, w2, w3, addr)
-    return tag >= 0 and hot["state"][tag] != 0 and hot["last"][tag] == x
+    tag = written_tag(table, hot, of)
+    return tag >= 0 and hot["last"][tag] == x
 
 
 @kernel()

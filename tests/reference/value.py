@@ -14,6 +14,7 @@ from detectors.kernels.seen import about_tag
 from detectors.lifecycle import Learning
 from detectors.value import Params
 from schemas.codes import Direction, Op, PointType, Quality, Severity
+from tests.reference.level import ALLOWED, WARM, Level, Upset, single
 
 Row = dict[str, Any]
 Found = list[tuple[int, str, int, float, float, float]]
@@ -21,13 +22,11 @@ Found = list[tuple[int, str, int, float, float, float]]
 
 MOVES, OFTEN, CHANCE, MINUTE = 50, 10, 1e-9, 60_000_000_000
 TYPED = 128
-WARM, FAST, SLOW, ALLOWED = 400, 0.2, 0.0025, 2.0
 RESTS, STATES, CHANGES = 50, 30, 20
-SEVERAL, TOGETHER, COMMANDED = 5, 10_000_000_000, 120_000_000_000
+SEVERAL, COMMANDED = 5, 120_000_000_000
 WORDS = {1, 2, 3, 4, 5, 6, 7, 14, 15, 16}
 AS_WRITTEN = ("value.range", "value.constant", "value.jump")
 STANDS = ("value.stuck", "value.rest")
-single = np.float32
 SPAN = {PointType.U16: 2.0**16, PointType.I16: 2.0**16, PointType.U32: 2.0**32, PointType.I32: 2.0**32}
 
 
@@ -40,80 +39,6 @@ def shorter(d: float, kind: int) -> float:
 
 def word(x: float) -> int | None:
     return int(x) if 0 <= x < 2**32 and x == math.floor(x) else None
-
-
-@dataclass
-class Level:
-    """Two means and two sums; every number is rounded to float32 where it is kept."""
-
-    fast: Any = 0.0
-    slow: Any = 0.0
-    scale: Any = 0.0
-    up: Any = 0.0
-    down: Any = 0.0
-    limit: Any = 0.0
-    moved: bool = False
-
-    def learn(self, x: float, n: int) -> None:
-        x = min(max(x, -1e30), 1e30)
-        if n == 1:
-            self.fast = self.slow = single(x)
-            return
-        part = 1 / n
-        self.fast = single(float(self.fast) + max(FAST, part) * (x - float(self.fast)))
-        away = float(self.fast) - float(self.slow)
-        if n <= WARM:
-            self.slow = single(float(self.slow) + max(SLOW, part) * away)
-            self.scale = single(float(self.scale) + max(SLOW, part) * (abs(away) - float(self.scale)))
-            return
-        self.limit = single(max(float(self.limit), self.add(away)))
-        self.follow(away)
-
-    def add(self, away: float) -> float:
-        if self.scale <= 0:
-            return 0.0
-        z = away / float(self.scale)
-        up, down = max(0.0, float(self.up) + z - ALLOWED), max(0.0, float(self.down) - z - ALLOWED)
-        self.up, self.down = single(up), single(down)
-        return max(up, down)
-
-    def follow(self, away: float) -> None:
-        scale = float(self.scale)
-        self.slow = single(float(self.slow) + SLOW * away)
-        self.scale = single(scale + SLOW * (min(abs(away), 6 * scale) - scale))
-
-    def settle(self, able: bool) -> None:
-        able = able and self.limit < 1e30 and 0 < self.scale < 1e30
-        self.limit = single(1.25 * float(self.limit) + 5) if able else single(0)
-        self.up = self.down = single(0)
-
-    def moves(self, x: float) -> bool:
-        self.fast = single(float(self.fast) + FAST * (min(max(x, -1e30), 1e30) - float(self.fast)))
-        away, limit = float(self.fast) - float(self.slow), float(self.limit)
-        largest = self.add(away)
-        self.up, self.down = single(min(self.up, 2 * limit)), single(min(self.down, 2 * limit))
-        if not self.moved and largest > limit:
-            self.moved = True
-            return True
-        self.follow(away)
-        if largest <= limit / 2:
-            self.moved = False
-        return False
-
-
-@dataclass
-class Upset:
-    """What a device's tags do together."""
-
-    told: int | None = None
-    since: int | None = None
-    tags: set[int] = field(default_factory=set)
-
-    def together(self, bit: int, ts: int) -> int:
-        if self.since is None or ts - self.since > TOGETHER or ts < self.since - TOGETHER:
-            self.since, self.tags = ts, set()
-        self.tags.add(bit)
-        return len(self.tags)
 
 
 @dataclass
