@@ -10,6 +10,8 @@ from schemas.codes import MarkKind
 
 SECOND_NS = 1_000_000_000
 
+ORDERS_SHARD = 65_535
+"""Who orders (`pipeline.worker.orders`): no capture point has this number, and its END is the end of no input."""
 Marks = tuple[tuple[int, Mark], ...]
 """(record of the batch before which the mark stands, mark), ascending; at the batch's length it stands at its end."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from detectors import kinds, registers
+from detectors.registry import load
 from detectors.wide import Reading
 from pipeline import detect
 from pipeline.config import Config
@@ -60,7 +61,12 @@ class Setup:
             vlan_scope=decode.vlan_tells_devices_apart,
             max_pairs=self.config.panes.max_pairs,
             start_ns=start_ns,
+            taught=self.across_codes(),
         )
+
+    def across_codes(self) -> frozenset[int]:
+        """Finding types of the second stage: what is ordered of them goes on to it."""
+        return frozenset(types_of([load(name) for name in self.config.across]))
 
     def untaught(self) -> list[str]:
         """Detectors of which the baseline given holds nothing, and which therefore learn."""

@@ -220,6 +220,16 @@ def topics_check(kafka: str, config: Path | None, file: Path | None) -> None:
     topics.check(kafka, config, file)
 
 
+@topics.command("replay-parked")
+@_kafka
+@_config
+def topics_replay_parked(kafka: str, config: Path | None) -> None:
+    """Put messages that older workers put away as too new back into the log: see docs/operations.md, Change."""
+    from pipeline.cli import topics
+
+    topics.replay_parked(kafka, config)
+
+
 @app.command()
 @click.argument("folder", metavar="DIR", type=_PATH)
 @click.argument(

@@ -60,7 +60,7 @@ def teach(url: str, run: str, uids: Sequence[str], bootstrap: str, config: Path 
     from pipeline.worker.topic import describe
 
     settings = settings_of(config)
-    codes = {kind.uid: code for code, kind in types_of([load(name) for name in settings.enabled]).items()}
+    codes = {kind.uid: code for code, kind in types_of([load(name) for name in (*settings.enabled, *settings.across)]).items()}
     orders = orders_of(fold(findings(_ledger(url), run)), uids, codes)
     records = describe(bootstrap, settings, topics.RECORDS)
     producer = connect(Producer, settings.kafka.client(bootstrap, "producer"))

@@ -33,6 +33,34 @@ def apply(kafka: str, config: Path | None, file: Path | None) -> None:
         screen.say(line)
 
 
+def replay_parked(kafka: str, config: Path | None) -> None:
+    """Put parked messages back, and print what became of them.
+
+    Raises:
+        ConfigError, TransportError: see :func:`pipeline.worker.parked.replay`.
+    """
+    from pipeline.worker.parked import replay
+
+    screen, done = Screen(), replay(kafka, load(config))
+    screen.say(f"{done.topic}: {done.sent:,} parked messages put back, {done.records:,} records")
+    for n, what in (
+        (done.there, "had been put back before"),
+        (done.newer, "are newer than this version still"),
+        (done.passed, f"were not put back: {_PASSED}"),
+        (done.overtaken, f"came too late, for their shard went on meanwhile: {_PASSED}"),
+        (done.unreadable, "cannot be read"),
+        (done.others, "are of other topics: a new run makes those of the second stage anew"),
+    ):
+        if n:
+            screen.say(f"{n:,} {what}")
+
+
+_PASSED = (
+    "the log holds later messages of the same start of their shard, behind which workers drop them as repeated; "
+    "a new run judges them where they stood, for as long as the log holds them"
+)
+
+
 def check(kafka: str, config: Path | None, file: Path | None) -> None:
     """Print a table of the topics.
 

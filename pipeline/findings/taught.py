@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.base import Buckets
+from detectors.base import Buckets, Mark
 from pipeline.findings.evidence import Evidence
 from pipeline.findings.window import Identity
-from schemas.codes import BUCKETS
+from schemas.codes import BUCKETS, MarkKind
 
 TOLERANCE = 0.25
 """How much further outside of normal than what was taught a value may lie, as a share of that distance."""
@@ -88,3 +88,9 @@ def ordered(text: str) -> tuple[Identity, float] | None:
     if not (0 <= device < _WORD and 0 <= key < _WORD and 0 <= what < _WORD) or extent != extent:
         return None
     return (device, what, key), extent
+
+
+def order_about(mark: Mark, codes: Collection[int]) -> tuple[Identity, float] | None:
+    """What a mark teaches, where that is of a finding type of these codes."""
+    order = ordered(mark.text) if codes and mark.kind is MarkKind.CONTROL else None
+    return order if order is not None and order[0][1] in codes else None

@@ -9,7 +9,7 @@ partitions that have the marks of several capture points in different orders sti
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,10 @@ from detectors import evidence
 from detectors.base import Buckets, Mark, State
 from detectors.columns import Columns
 from pipeline.decode.memory import site_hash
-from pipeline.marks import Marks
+from pipeline.findings.taught import order_about
+from pipeline.marks import ORDERS_SHARD, Marks
 from pipeline.panes import kernels
-from pipeline.panes.rows import NO_PANE, Closed, Reached, Rows, buckets_of, rows_of, to_table
+from pipeline.panes.rows import NO_PANE, Closed, PaneOrder, Reached, Rows, buckets_of, rows_of, to_table
 from schemas.codes import BUCKETS, DANGEROUS, WRITING, MarkKind
 from schemas.pane import PANE_NS
 
@@ -42,10 +43,17 @@ class Collector:
         vlan_scope: whether VLANs tell devices apart, as decode has it.
         max_pairs: pairs that one device bucket may hold in the open pane.
         start_ns: where record time begins; None for the first START mark, or TIME mark where there is none.
+        taught: codes of finding types of the second stage: orders about them go on with the panes.
     """
 
     def __init__(
-        self, site: str = "", *, vlan_scope: bool = False, max_pairs: int = 1024, start_ns: int | None = None
+        self,
+        site: str = "",
+        *,
+        vlan_scope: bool = False,
+        max_pairs: int = 1024,
+        start_ns: int | None = None,
+        taught: Collection[int] = (),
     ) -> None:
         self._site = np.int64(site_hash(site))
         self._scoped = vlan_scope
@@ -59,6 +67,8 @@ class Collector:
         self._start = NO_PANE if start_ns is None else start_ns
         self._latest = self._start
         self._marked: dict[int, int] = {}
+        self._taught = taught
+        self._orders: list[PaneOrder] = []
 
     @property
     def reached(self) -> Reached:
@@ -70,7 +80,9 @@ class Collector:
         wire = None
         left, start = [], 0
         for at, mark in marks:
-            if mark.kind not in _TELLING:
+            if (order := order_about(mark, self._taught)) is not None:
+                self._orders.append(PaneOrder(self._era, self._pane, *order))
+            if mark.kind not in _TELLING or mark.shard == ORDERS_SHARD:
                 continue
             place = self._after(mark)
             if place == (self._era, self._pane):
@@ -93,8 +105,9 @@ class Collector:
         return [left] if len(left) else []
 
     def sends(self, left: Sequence[Closed]) -> pa.Table:
-        """Panes that closed as one table of PANE, which says how far the stream has come."""
-        return to_table(rows_of(left), self.reached)
+        """Panes that closed as one table of PANE, which says how far the stream has come; orders since the last call."""
+        orders, self._orders = self._orders, []
+        return to_table(rows_of(left), self.reached, orders)
 
     def snapshot(self, buckets: Buckets) -> State:
         """The open pane of these device buckets in the order of its keys, and where the stream's marks stand."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipeline.findings.window import Identity
 from pipeline.panes.kernels import OPEN
 from schemas.codes import BUCKETS, Role
 from schemas.pane import PANE, PANE_COLUMNS
@@ -23,6 +25,7 @@ NO_PANE = np.iinfo(np.int64).min
 """Pane of a stream in which no TIME mark has stood."""
 
 _REACHED = b"fieldtap.reached"
+_ORDERS = b"fieldtap.orders"
 
 
 class Reached(NamedTuple):
@@ -42,6 +45,45 @@ class Reached(NamedTuple):
     def place(self) -> tuple[int, int]:
         """What places are compared by."""
         return self.era, self.pane_ns
+
+
+class PaneOrder(NamedTuple):
+    """What a person has called normal of what is found across devices (`pipeline.findings.taught`).
+
+    Attributes:
+        era, pane_ns: where it stands: it counts from this pane on; NO_PANE for the start of the era.
+        subject, extent: what it is about, and up to how far outside of normal.
+    """
+
+    era: int
+    pane_ns: int
+    subject: Identity
+    extent: float
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """What places are compared by."""
+        return self.era, self.pane_ns
+
+
+_ORDER = struct.Struct("<IqQQQd")
+ORDER_BYTES = _ORDER.size
+
+
+def pack_orders(orders: Iterable[PaneOrder]) -> bytes:
+    """Orders as bytes, ORDER_BYTES each."""
+    return b"".join(_ORDER.pack(o.era, o.pane_ns, *o.subject, o.extent) for o in orders)
+
+
+def parse_orders(data: bytes) -> tuple[PaneOrder, ...]:
+    """Orders from their bytes.
+
+    Raises:
+        struct.error: the bytes are not a number of orders.
+    """
+    return tuple(
+        PaneOrder(era, pane, (device, what, key), extent) for era, pane, device, what, key, extent in _ORDER.iter_unpack(data)
+    )
 
 
 def dtype_of(kind: pa.DataType) -> np.dtype[Any]:
@@ -137,14 +179,15 @@ def _answered(held: Closed) -> Rows:
     return found
 
 
-def to_table(rows: Rows, reached: Reached) -> pa.Table:
-    """The rows as a table of schema PANE, which also says how far their source has come."""
+def to_table(rows: Rows, reached: Reached, orders: Sequence[PaneOrder] = ()) -> pa.Table:
+    """The rows as a table of schema PANE, which also says how far their source has come, and what was ordered."""
     arrays = [
         pa.Array.from_buffers(c.type, count(rows), [None, pa.py_buffer(np.ascontiguousarray(rows[c.name]))])
         for c in PANE_COLUMNS
     ]
     said = ",".join(str(n) for n in reached).encode()
-    return pa.table(arrays, schema=PANE.with_metadata({**PANE.metadata, _REACHED: said}))
+    told = {_REACHED: said} | ({_ORDERS: pack_orders(orders).hex().encode()} if orders else {})
+    return pa.table(arrays, schema=PANE.with_metadata({**PANE.metadata, **told}))
 
 
 def from_table(table: pa.Table) -> tuple[Rows, Reached]:
@@ -158,6 +201,11 @@ def from_table(table: pa.Table) -> tuple[Rows, Reached]:
         raise ValueError("not a table of panes")
     era, pane_ns, start_ns = (int(n) for n in said)
     return {c.name: _numpy(table.column(c.name), c.type) for c in PANE_COLUMNS}, Reached(era, pane_ns, start_ns)
+
+
+def orders_of(table: pa.Table) -> tuple[PaneOrder, ...]:
+    """The orders that :func:`to_table` was given."""
+    return parse_orders(bytes.fromhex((table.schema.metadata or {}).get(_ORDERS, b"").decode()))
 
 
 def _numpy(column: pa.ChunkedArray, kind: pa.DataType) -> NDArray[Any]:

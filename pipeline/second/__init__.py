@@ -9,7 +9,7 @@ evidence are the same code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 
 from detectors.base import Buckets, Mark, State
 from pipeline.detect import Loop
+from pipeline.findings.taught import LIMIT, order_of
 from pipeline.panes import rows as panes
-from pipeline.panes.rows import NO_PANE, Reached, Rows
+from pipeline.panes.rows import NO_PANE, PaneOrder, Reached, Rows
 from pipeline.second.columns import columns_of
 from pipeline.second.message import PaneMessage
 from schemas.alert import ALERT
-from schemas.codes import MarkKind
+from schemas.codes import BUCKETS, MarkKind
 from schemas.pane import PANE_COLUMNS
 
 __all__ = ["Admission", "SecondStage"]
@@ -67,6 +68,8 @@ class SecondStage:
         self._limit = max_waiting
         self._sources = [_Source() for _ in range(sources)]
         self._waiting: list[Rows] = []
+        self._orders: list[PaneOrder] = []
+        self._refused = 0
         self._judged: tuple[int, int] = _NOWHERE
         self._start = NO_PANE
         self._loop: Loop | None = None
@@ -93,6 +96,7 @@ class SecondStage:
         source.expected = (message.next, 0) if message.last else (message.start, message.number + 1)
         self._counts[_MESSAGES] += 1
         self._counts[_MISSING] += missing
+        self.hear(message.orders)
         reached = message.reached if message.last else None
         self.add(message.source, message.rows, reached, ended=message.last and message.ended)
         return Admission.MISSING if missing else Admission.TAKEN
@@ -113,6 +117,15 @@ class SecondStage:
             self._judge()
         self._relieve()
 
+    def hear(self, orders: Iterable[PaneOrder]) -> None:
+        """Take what a person has called normal; it counts from its place in the order of the panes on."""
+        for order in orders:
+            if len(self._orders) < LIMIT:
+                self._orders.append(order)
+            else:
+                self._refused += 1
+        self._orders.sort()
+
     def take(self) -> pa.Table:
         """Rows of findings since the last call, schema ALERT."""
         return ALERT.empty_table() if self._loop is None else self._loop.take()
@@ -128,6 +141,7 @@ class SecondStage:
         state["sources"] = np.array([_packed(s) for s in self._sources], np.int64).reshape(-1, _SOURCE_WIDTH)
         state["stage"] = np.array([*self._judged, self._start, self._loop is not None], np.int64)
         state["counts"] = self._counts.copy()
+        state |= self._orders_of(buckets)
         if self._loop is not None:
             parts = {f"detector.{d.name}": d.snapshot(buckets) for d in self._loop.detectors}
             parts["findings"] = self._loop.findings.snapshot(buckets)
@@ -146,6 +160,7 @@ class SecondStage:
         era, pane, start, begun = (int(n) for n in state["stage"])
         self._judged, self._start = (era, pane), start
         self._counts = state["counts"].copy()
+        self._restore_orders(state)
         waiting = {c.name: state[f"waiting/{c.name}"] for c in PANE_COLUMNS}
         if panes.count(waiting):
             self._waiting.append(waiting)
@@ -156,9 +171,9 @@ class SecondStage:
             loop.findings.restore(_part(state, "findings/"))
 
     def counters(self) -> dict[str, int]:
-        """Rows and messages taken, what was missing, late or judged too early, rows that wait."""
+        """Rows and messages taken, what was missing, late or judged too early, rows that wait; orders without room."""
         counted = {name: int(n) for name, n in zip(_COUNTS, self._counts, strict=True)}
-        return {**counted, "waiting": self._held()}
+        return {**counted, "waiting": self._held(), "orders_refused": self._refused}
 
     def _judge(self) -> None:
         """Judge every pane that all sources have passed."""
@@ -184,13 +199,15 @@ class SecondStage:
         """Judge the rows before `place`."""
         waiting = panes.join(self._waiting or [panes.empty()])
         due = _before(waiting, place)
-        if due.any():
+        orders = [order for order in self._orders if order.place < place]
+        if due.any() or orders:
             self._waiting = [] if due.all() else [panes.take(waiting, ~due)]
+            self._orders = self._orders[len(orders) :]
             ready = panes.take(waiting, due)
-            for era in np.unique(ready["era"]):
-                self._enter(int(era))
+            for era in sorted({*np.unique(ready["era"]).tolist(), *(order.era for order in orders)}):
+                self._enter(era)
                 part = panes.take(ready, np.flatnonzero(ready["era"] == era))
-                self._run(panes.take(part, panes.order(part)))
+                self._run(panes.take(part, panes.order(part)), [order for order in orders if order.era == era])
         self._enter(place[0])
         self._judged = max(self._judged, place)
         if self._loop is not None and place[1] != NO_PANE:
@@ -203,12 +220,35 @@ class SecondStage:
             if self._loop is not None:
                 self._loop.finish()
 
-    def _run(self, ready: Rows) -> None:
-        """Rows of an era in order through the loop, with a TIME mark where each pane begins."""
-        pane = ready["pane"]
-        begins = np.flatnonzero(np.append(True, pane[1:] != pane[:-1]))
-        marks = tuple((int(at), Mark(MarkKind.TIME, int(pane[at]))) for at in begins)
-        self._begun().on_stretch(columns_of(ready), marks)
+    def _run(self, ready: Rows, orders: list[PaneOrder]) -> None:
+        """Rows of an era in order through the loop, with a TIME mark where each pane begins, behind its orders."""
+        pane, loop = ready["pane"], self._begun()
+        begins = np.flatnonzero(np.diff(pane, prepend=pane[:1] - 1))
+        marks = [(int(np.searchsorted(pane, order.pane_ns)), _control(order)) for order in orders]
+        marks += [(int(at), Mark(MarkKind.TIME, int(pane[at]))) for at in begins]
+        marks.sort(key=lambda placed: placed[0])
+        if len(pane):
+            loop.on_stretch(columns_of(ready), tuple(marks))
+        else:
+            for _, mark in marks:
+                loop.on_mark(mark)
+
+    def _orders_of(self, buckets: Buckets) -> State:
+        kept = [order for order in self._orders if order.subject[0] % BUCKETS in buckets]
+        return {
+            "orders/place": np.array([order.place for order in kept], np.int64).reshape(-1, 2),
+            "orders/subject": np.array([order.subject for order in kept], np.uint64).reshape(-1, 3),
+            "orders/extent": np.array([order.extent for order in kept], np.float64),
+            "orders/refused": np.array([self._refused], np.int64),
+        }
+
+    def _restore_orders(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Nothing, in a state that is older than orders of this stage."""
+        if "orders/place" not in state:
+            return
+        self._refused = int(state["orders/refused"][0])
+        columns = (state[f"orders/{name}"].tolist() for name in ("place", "subject", "extent"))
+        self.hear(PaneOrder(*place, tuple(subject), extent) for place, subject, extent in zip(*columns, strict=True))
 
     def _begun(self) -> Loop:
         if self._loop is None:
@@ -219,6 +259,10 @@ class SecondStage:
 _COUNTS = ("rows", "messages", "duplicates", "missing", "late", "forced")
 _ROWS, _MESSAGES, _DUPLICATES, _MISSING, _LATE, _FORCED = range(len(_COUNTS))
 _SOURCE_WIDTH = 8
+
+
+def _control(order: PaneOrder) -> Mark:
+    return Mark(MarkKind.CONTROL, max(order.pane_ns, 0), text=order_of(order.subject, order.extent))
 
 
 def _before(rows: Rows, place: tuple[int, int]) -> NDArray[np.bool_]:

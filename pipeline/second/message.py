@@ -16,18 +16,19 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.panes import rows as panes
-from pipeline.panes.rows import NO_PANE, Reached, Rows
+from pipeline.panes.rows import NO_PANE, ORDER_BYTES, PaneOrder, Reached, Rows
 from pipeline.transport.message import MOST_VALUE_BYTES, TIME_BOUND, Newer, Poison
 from schemas.codes import BUCKETS, Role
 from schemas.pane import PANE_COLUMNS, PANE_NS, VERSION
 
-FORMAT = 1
-"""Version of the header."""
+FORMAT = 2
+"""Version of the header: 1 where a message holds no orders, as older readers know it."""
 
 _MAGIC = b"FTPN"
 _HEADER = struct.Struct("<4sHHHHIIqqIqqQBxxx")
 _CRC = struct.Struct("<I")
 _LAST, _ENDED = 1, 2
+_WITHOUT_ORDERS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,13 @@ class PaneMessage:
     reached: Reached
     rows: Rows
     chain: int = 0
+    orders: tuple[PaneOrder, ...] = ()
 
 
 WIDTHS = tuple(16 if panes.is_address(c.type) else panes.dtype_of(c.type).itemsize for c in PANE_COLUMNS)
 ROW_BYTES = sum(WIDTHS)
 MOST_ROWS = MOST_VALUE_BYTES // ROW_BYTES
+MOST_ORDERS = MOST_VALUE_BYTES // ORDER_BYTES
 
 
 def split(table: pa.Table, partitions: int) -> list[list[Rows]]:
@@ -82,26 +85,29 @@ def messages(
         chain: which run over which topic of records sends it.
     """
     _, reached = panes.from_table(table)
-    return [
-        (
-            target,
-            *encode(PaneMessage(source, start, next, number, number == len(parts) - 1, ended, reached, rows, chain)),
-        )
-        for target, parts in enumerate(split(table, partitions))
-        for number, rows in enumerate(parts)
-    ]
+    found = []
+    for target, rows in enumerate(split(table, partitions)):
+        orders = [o for o in panes.orders_of(table) if o.subject[0] % BUCKETS % partitions == target]
+        parts: list[tuple[Rows, Sequence[PaneOrder]]] = [(part, ()) for part in rows]
+        parts += [(panes.empty(), orders[at : at + MOST_ORDERS]) for at in range(0, len(orders), MOST_ORDERS)]
+        for number, (part, told) in enumerate(parts):
+            last = number == len(parts) - 1
+            whole = PaneMessage(source, start, next, number, last, ended, reached, part, chain, tuple(told))
+            found.append((target, *encode(whole)))
+    return found
 
 
 def encode(message: PaneMessage) -> tuple[bytes, bytes]:
     """Header and value of a message."""
     value = b"".join(np.ascontiguousarray(message.rows[c.name]).tobytes() for c in PANE_COLUMNS)
+    value += panes.pack_orders(message.orders)
     flags = _LAST * message.last | _ENDED * message.ended
     head = _HEADER.pack(
         _MAGIC,
-        FORMAT,
+        FORMAT if message.orders else _WITHOUT_ORDERS,
         VERSION,
         message.source,
-        0,
+        len(message.orders),
         panes.count(message.rows),
         message.number,
         message.start,
@@ -129,23 +135,27 @@ def decode(header: bytes | None, value: bytes | None, *, sources: int, partition
     version = int.from_bytes(header[4:6], "little")
     if version > FORMAT:
         raise Newer(version)
-    if len(header) != _HEADER.size + _CRC.size or version != FORMAT:
+    if len(header) != _HEADER.size + _CRC.size or not version:
         raise Poison("header: of another length")
     value = b"" if value is None else bytes(value)
     head = header[: _HEADER.size]
     if _CRC.unpack_from(header, _HEADER.size)[0] != _checksum(head, value):
         raise Poison("checksum: differs")
-    _, _, schema, source, pad, count, number, start, stop, era, pane_ns, start_ns, chain, flags = _HEADER.unpack(head)
+    _, _, schema, source, told, count, number, start, stop, era, pane_ns, start_ns, chain, flags = _HEADER.unpack(head)
     if schema > VERSION:
         raise Newer(schema)
     reached = Reached(era, pane_ns, start_ns)
-    if source >= sources or pad or flags > (_LAST | _ENDED) or not 0 <= start <= stop or not _is_place(reached):
+    if (told > 0) != (version > _WITHOUT_ORDERS) or told > MOST_ORDERS:
         raise Poison("header: a number out of bounds")
-    if schema != VERSION or len(value) != count * ROW_BYTES or count > MOST_ROWS:
+    if source >= sources or flags > (_LAST | _ENDED) or not 0 <= start <= stop or not _is_place(reached):
+        raise Poison("header: a number out of bounds")
+    if schema != VERSION or len(value) != count * ROW_BYTES + told * ORDER_BYTES or count > MOST_ROWS:
         raise Poison("value: of another length")
-    rows = _rows(value, count)
+    rows, orders = _rows(value, count), panes.parse_orders(value[count * ROW_BYTES :])
     _check(rows, reached, partition, partitions)
-    return PaneMessage(source, start, stop, number, bool(flags & _LAST), bool(flags & _ENDED), reached, rows, chain)
+    _check_orders(orders, reached, partition, partitions)
+    last, ended = bool(flags & _LAST), bool(flags & _ENDED)
+    return PaneMessage(source, start, stop, number, last, ended, reached, rows, chain, orders)
 
 
 def _is_place(reached: Reached) -> bool:
@@ -186,6 +196,21 @@ def _check(rows: Rows, reached: Reached, partition: int, partitions: int) -> Non
         raise Poison("rows: of a pane that is still open")
     if ((era[1:] < era[:-1]) | ((era[1:] == era[:-1]) & (pane[1:] < pane[:-1]))).any():
         raise Poison("rows: out of order")
+
+
+def _check_orders(orders: Sequence[PaneOrder], reached: Reached, partition: int, partitions: int) -> None:
+    """Refuse orders that no collector makes.
+
+    Raises:
+        Poison: there is one.
+    """
+    for order in orders:
+        if order.subject[0] % BUCKETS % partitions != partition:
+            raise Poison("orders: of another partition")
+        if order.place > reached.place or not _is_place(Reached(order.era, order.pane_ns, NO_PANE)):
+            raise Poison("orders: no such pane")
+        if order.extent != order.extent:
+            raise Poison("orders: no number")
 
 
 def _checksum(head: bytes, value: bytes) -> int:

@@ -35,11 +35,14 @@ class LogMessage:
                 self.header = content
 
 
-def read(client: ClientSettings, topic: str, partition: int, start: int, stop: int) -> Iterator[LogMessage]:
+def read(
+    client: ClientSettings, topic: str, partition: int, start: int, stop: int, make: type[Any] = LogMessage
+) -> Iterator[Any]:
     """Messages [start, stop) of a partition, in order.
 
     Args:
         client: settings of the Kafka client; a group is named in them and never joined.
+        make: what a message becomes.
 
     Raises:
         FieldtapError: the log does not hold them, or gives nothing for half a minute.
@@ -58,7 +61,7 @@ def read(client: ClientSettings, topic: str, partition: int, start: int, stop: i
                 elif at <= (message.offset() or 0) < stop:
                     heard = monotonic()
                     at = (message.offset() or 0) + 1
-                    yield LogMessage(message)
+                    yield make(message)
             if monotonic() - heard > _SILENCE_S:
                 raise FieldtapError(f"{topic}/{partition}: no message {at} in {_SILENCE_S:g} s")
     finally:

@@ -16,6 +16,7 @@ from pipeline.errors import ConfigError, TransportError
 from pipeline.findings.evidence import extent_of
 from pipeline.findings.taught import order_of
 from pipeline.findings.window import Identity
+from pipeline.marks import ORDERS_SHARD
 from pipeline.transport.codec import encode
 from pipeline.transport.log import HEADER
 from schemas.codes import BUCKETS, MarkKind
@@ -23,8 +24,7 @@ from schemas.codes import BUCKETS, MarkKind
 if TYPE_CHECKING:
     from confluent_kafka import Producer
 
-SHARD = 65_535
-"""Who orders: no capture point has this number."""
+SHARD = ORDERS_SHARD
 _AT_ONCE = 500
 """Orders in one message."""
 _WAIT_S = 30.0
@@ -44,11 +44,11 @@ def orders_of(findings: pa.Table, uids: Sequence[str], codes: dict[str, int]) ->
     Args:
         findings: rows of schema ALERT, the last of each finding.
         uids: ids, or the start of them, in hexadecimal.
-        codes: FindingType.code by its uid, of the detectors that judge device by device.
+        codes: FindingType.code by its uid, of the detectors of both stages.
 
     Raises:
         BaselineError: no finding, or several, of an id.
-        ConfigError: one was found across devices, which marks do not reach.
+        ConfigError: one is of a type that no detector has.
     """
     rows = findings.take(pa.array(np.flatnonzero(meant(findings, uids))))
     low, high, seen = (rows.column(n).to_numpy() for n in ("expected_low", "expected_high", "observed_value"))
@@ -57,7 +57,7 @@ def orders_of(findings: pa.Table, uids: Sequence[str], codes: dict[str, int]) ->
     found = []
     for row, extent, ts in zip(rows.select(_SUBJECT).to_pylist(), extents, latest, strict=True):
         if row["analytic_uid"] not in codes:
-            raise ConfigError(f"{row['analytic_uid']} is found across devices: teach it in a baseline of a new run")
+            raise ConfigError(f"{row['analytic_uid']}: no detector of these settings finds this: it cannot be taught")
         found.append(Order((row["device"], codes[row["analytic_uid"]], row["subject_key"]), extent, ts))
     return found
 
@@ -67,6 +67,9 @@ _SUBJECT = ("device", "analytic_uid", "subject_key")
 
 def messages(orders: Iterable[Order], partitions: int, boot: int) -> Iterable[tuple[int, bytes, bytes]]:
     """(partition, header, value) of each message: orders go where the records of their device go.
+
+    What was found across devices is about an address: it goes where records of a device of this address would, and from
+    there with the panes to the second stage.
 
     Each ends with an END mark: nobody has to wait for who orders.
     """

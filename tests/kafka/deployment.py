@@ -132,6 +132,7 @@ class Site:
             frozen = stage.freeze()
             assert frozen.ended
             assert frozen.sends is not None
+            second.hear(panes.orders_of(frozen.sends))
             second.add(partition, *panes.from_table(frozen.sends), ended=True)
             rows.append(frozen.findings)
             held["records", partition] = of_detectors(frozen.state)
