@@ -60,7 +60,8 @@ def teach(url: str, run: str, uids: Sequence[str], bootstrap: str, config: Path 
     from pipeline.worker.topic import describe
 
     settings = settings_of(config)
-    codes = {kind.uid: code for code, kind in types_of([load(name) for name in (*settings.enabled, *settings.across)]).items()}
+    detectors = [load(name) for name in (*settings.enabled, *settings.across)]
+    codes = {kind.uid: code for code, kind in types_of(detectors).items()}
     orders = orders_of(fold(findings(_ledger(url), run)), uids, codes)
     records = describe(bootstrap, settings, topics.RECORDS)
     producer = connect(Producer, settings.kafka.client(bootstrap, "producer"))

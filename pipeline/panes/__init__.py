@@ -105,7 +105,7 @@ class Collector:
         return [left] if len(left) else []
 
     def sends(self, left: Sequence[Closed]) -> pa.Table:
-        """Panes that closed as one table of PANE, which says how far the stream has come; orders since the last call."""
+        """Panes that closed as one table of PANE, which says how far the stream has come; orders since the last."""
         orders, self._orders = self._orders, []
         return to_table(rows_of(left), self.reached, orders)
 

@@ -82,7 +82,8 @@ def parse_orders(data: bytes) -> tuple[PaneOrder, ...]:
         struct.error: the bytes are not a number of orders.
     """
     return tuple(
-        PaneOrder(era, pane, (device, what, key), extent) for era, pane, device, what, key, extent in _ORDER.iter_unpack(data)
+        PaneOrder(era, pane, (device, what, key), extent)
+        for era, pane, device, what, key, extent in _ORDER.iter_unpack(data)
     )
 
 

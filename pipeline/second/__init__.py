@@ -248,7 +248,10 @@ class SecondStage:
             return
         self._refused = int(state["orders/refused"][0])
         columns = (state[f"orders/{name}"].tolist() for name in ("place", "subject", "extent"))
-        self.hear(PaneOrder(*place, tuple(subject), extent) for place, subject, extent in zip(*columns, strict=True))
+        self.hear(
+            PaneOrder(era, pane, (device, what, key), extent)
+            for (era, pane), (device, what, key), extent in zip(*columns, strict=True)
+        )
 
     def _begun(self) -> Loop:
         if self._loop is None:

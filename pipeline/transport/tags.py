@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -19,6 +20,7 @@ NAME_ID = struct.Struct("<Q")
 MOST = 1_000_000
 """Names held; what comes after them stays a number."""
 _AT_ONCE = 10_000
+_ANSWER_S = 2.0
 
 
 class TopicNames(Mapping[int, str]):
@@ -40,12 +42,15 @@ class TopicNames(Mapping[int, str]):
         Raises:
             ConfigError, TransportError: no client can be made of them.
         """
-        from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+        from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
         settings = ClientSettings(client)
         settings["enable.partition.eof"] = True
         settings["fetch.wait.max.ms"] = 100  # a worker begins when it has heard that there are no more
         self._consumer: Any = connect(Consumer, settings)
+        with suppress(KafkaException):
+            # Who leads a partition that the client has not heard of yet is asked for only half a second later.
+            self._consumer.list_topics(topic, timeout=_ANSWER_S)
         self._consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(partitions)])
         self._behind = set(range(partitions))
         self._most = most

@@ -51,11 +51,13 @@ _READING: dict[str, str | int | float | bool] = {
     "check.crcs": True,
     "fetch.queue.backoff.ms": 20,
     "queued.max.messages.kbytes": 131_072,
+    "fetch.wait.max.ms": 100,
     "log_level": 0,  # what goes wrong comes as an error
 }
 """What a client that reads large messages does well to have; `[kafka.consumer]` goes before it.
 
-With its own default the client waits a second when its queue was full, and never looks at checksums.
+With its own defaults the client waits a second when its queue was full, never looks at checksums, and, where nothing
+comes, goes on asking for half a second at one place when it was told another.
 """
 
 

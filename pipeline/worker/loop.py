@@ -129,7 +129,7 @@ class Worker:
             by_partition.setdefault(place, []).append(LogMessage(message))
         for partition, taken in by_partition.items():
             held = self.held.get(partition)
-            if held is None:
+            if held is None or held.state is not State.RUNNING:
                 continue
             self.counts["messages"] += len(taken)
             if not held.feed(taken):
@@ -178,7 +178,8 @@ class Worker:
             self._say(f"ALARM {_name(partition)} stopped: {held.problem}")
         if held.state is State.READY and self._seek(partition, held):
             held.running()
-        self._pause(partition, held.busy)
+        if held.state in (State.RUNNING, State.STOPPED):
+            self._pause(partition, held.busy)
 
     def _pause(self, partition: Partition, wanted: bool) -> None:
         if wanted == (partition in self._paused):
@@ -235,14 +236,15 @@ class Worker:
                 self._committed.update(known)
 
     def _assigned(self, consumer: Consumer, places: Iterable[Any]) -> None:
-        from confluent_kafka import OFFSET_BEGINNING
+        from confluent_kafka import OFFSET_END
 
         self.counts["rebalances"] += 1
         names = [(p.topic, p.partition) for p in places]
-        consumer.incremental_assign([_place(name, OFFSET_BEGINNING) for name in names])
-        consumer.pause([_place(name) for name in names])
+        # The end: whatever comes before the ledger has said where to go on is fetched for nothing.  It is not paused
+        # until then: the client forgets an offset that it is asking for when it is told to pause, asks again after half
+        # a second, and cannot seek before.
+        consumer.incremental_assign([_place(name, OFFSET_END) for name in names])
         for name in names:
-            self._paused.add(name)
             self.held[name] = self._hold(name, self._pool, self._check(name))
         self._tell_moved("given", names)
 

@@ -163,7 +163,7 @@ class _Replay:
         return sorted(found.values())
 
     def _look(self, entries: Sequence[_Entry]) -> tuple[set[tuple[Stream, int]], dict[int, int]]:
-        """Which of `entries` have a copy in the log, and where it ends; notes how far each of their streams has come."""
+        """Which of `entries` have a copy in the log, and where it ends; notes how far their streams have come."""
         wanted = {(entry.stream, entry.number) for entry in entries}
         stood = {(entry.partition, entry.offset): (entry.stream, entry.number) for entry in entries}
         first: dict[int, int] = {}

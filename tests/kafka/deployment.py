@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from confluent_kafka import OFFSET_END, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from numpy.typing import NDArray
 
@@ -69,9 +70,10 @@ class Site:
         worker = WorkerSettings(**{"epoch_s": 0.2, "revoke_s": 5.0, **own})
         config = replace(setup.config, kafka=KafkaSettings(topic_prefix=prefix), worker=worker)
         self.setup = replace(setup, config=config)
-        admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+        self._admin = admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
         counts = {topics.RECORDS: partitions, topics.PANES: SECOND, topics.PARKED: partitions}
         names = (topics.RECORDS, topics.PANES, topics.FINDINGS_LIVE, topics.DEAD_LETTERS, topics.PARKED, topics.NAMES)
+        self._places = [(prefix + name, p) for name in names for p in range(counts.get(name, 1))]
         made = admin.create_topics([NewTopic(prefix + n, counts.get(n, 1), replication_factor=1) for n in names])
         for future in made.values():
             future.result(timeout=60)
@@ -79,6 +81,13 @@ class Site:
         while not {prefix + n for n in names} <= admin.list_topics(timeout=10).topics.keys():
             assert time.monotonic() < deadline, "the broker does not tell of topics that it made"
             time.sleep(0.05)
+
+    def anew(self, folder: Path) -> None:
+        """Another ledger and another spool, and logs that begin where these end: nothing is left of what was judged."""
+        self.folder = folder
+        asked = self._admin.delete_records([TopicPartition(name, p, OFFSET_END) for name, p in self._places])
+        for future in asked.values():
+            future.result(timeout=60)
 
     def shards(self, inputs: Sequence[Sequence[Path]]) -> None:
         """A shard for each of `inputs`, all at once, until all is in Kafka."""
