@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from click.testing import CliRunner
 
 from detectors.base import Mark
@@ -15,19 +17,35 @@ from pipeline.findings.taught import ordered
 from pipeline.run.report import Hooks
 from pipeline.setup import Setup
 from pipeline.shard.capture import Files, capture
+from pipeline.synth.clients import read
+from pipeline.synth.plant import Plant, Schedule
+from pipeline.transport import topics
 from pipeline.transport.codec import decode
 from pipeline.worker.orders import SHARD, Order, messages
 from schemas.codes import MarkKind
 from tests.kafka.deployment import Site, same
+from tests.quality import test_across
+from tests.quality.test_across import capture as plant
+from tests.quality.test_across import visits
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CAPTURES = [GOLDEN / name / "input.pcap" for name in ("s7comm_download", "dnp3_malformed")]
 
 
-def again(site: Site, shard: int) -> None:
+def again(site: Site, shard: int, captures: Sequence[Path] = CAPTURES) -> None:
     """The same traffic, seen by another capture point."""
     config = replace(site.setup.config, decode=replace(site.setup.config.decode, shard=shard))
-    capture(Files(CAPTURES), site.bootstrap, site.folder / f"spool-{shard}", config, hooks=Hooks())
+    capture(Files(captures), site.bootstrap, site.folder / f"spool-{shard}", config, hooks=Hooks())
+
+
+def teach(site: Site, uid: int) -> str:
+    """The command; what it says."""
+    settings = site.folder / "fieldtap.toml"
+    settings.write_text(f'[kafka]\ntopic_prefix = "{site.setup.config.kafka.topic_prefix}"\n')
+    command = ["ledger", "teach", str(site.folder / "store"), f"{uid:016x}", "--run", "live", "--kafka", site.bootstrap]
+    done = CliRunner().invoke(app, [*command, "--config", str(settings)])
+    assert done.exit_code == 0, done.output
+    return done.output
 
 
 def counts(site: Site) -> dict[int, int]:
@@ -42,13 +60,7 @@ def test_a_taught_finding_counts_no_more_and_a_replay_agrees(broker: str, topic_
     before = counts(site)
     found = site.outcome().found.to_pylist()
     taught = next(r for r in found if r["analytic_uid"] == "function.dangerous")
-    settings = tmp_path / "fieldtap.toml"
-    settings.write_text(f'[kafka]\ntopic_prefix = "{topic_prefix}"\n')
-    store = str(tmp_path / "store")
-    command = ["ledger", "teach", store, f"{taught['finding_info_uid']:016x}", "--run", "live", "--kafka", broker]
-    done = CliRunner().invoke(app, [*command, "--config", str(settings)])
-    assert done.exit_code == 0, done.output
-    assert "1 findings taught" in done.output
+    assert "1 findings taught" in teach(site, taught["finding_info_uid"])
     again(site, 1)
     site.workers(1)
     after = counts(site)
@@ -58,6 +70,42 @@ def test_a_taught_finding_counts_no_more_and_a_replay_agrees(broker: str, topic_
     assert len(before) > len(quiet)
     site.archive()
     assert same(site.replayed(), site.outcome()) == []
+
+
+def search(plants: list[Plant], schedule: Schedule, of: slice, start_s: float) -> None:
+    """A stranger asks one controller after the other."""
+    stranger = plants[0].host("X", "3.99", "00:e0:4c:68:0f")
+    visits(plants[of], schedule, stranger, (start_s + 10 * n for n in range(4 * len(plants[of]))), read(3, 0, 1))
+
+
+def test_what_was_found_across_devices_is_taught_too(
+    broker: str, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside a deployment that is not taught: all else is found in both."""
+    first = plant(tmp_path / "first.pcap", 7, 1, lambda plants, schedule: search(plants, schedule, slice(2), 330.0))
+    monkeypatch.setattr(test_across, "START_S", test_across.START_S + 420)
+    second = plant(tmp_path / "second.pcap", 2, 1, lambda plants, schedule: search(plants, schedule, slice(2, 3), 30.0))
+    ours, plain = (
+        Site(broker, f"{topic_prefix}{name}.", 2, tmp_path / name, Setup(Config())) for name in ("ours", "plain")
+    )
+    for site in (ours, plain):
+        site.shards([[first]])
+        site.workers(1)
+    rows = ours.outcome().found.to_pylist()
+    (taught,) = [row["finding_info_uid"] for row in rows if row["analytic_uid"] == "scan.sweep"]
+    before = counts(ours)
+    quiet = {taught} | {row["finding_info_uid"] for row in rows if row["parent_uid"] == taught}
+    assert f"{len(quiet)} findings taught" in teach(ours, taught)
+    for site in (ours, plain):
+        again(site, 1, [second])
+        (report,) = site.workers(1)
+        assert report.stages[site.setup.config.kafka.topic(topics.PANES)]["waiting"] == 0
+    here, there = counts(ours), counts(plain)
+    assert {uid for uid in there if here.get(uid) != there[uid]} == quiet
+    # Eight devices were taught.  The ninth lies within a quarter of that, as far as it is beyond three; others do not.
+    assert (before[taught], here[taught], there[taught]) == (5, 8, 9)
+    ours.archive()
+    assert same(ours.replayed(), ours.outcome()) == []
 
 
 def test_orders_go_where_the_records_of_their_device_go() -> None:

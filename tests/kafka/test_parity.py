@@ -47,7 +47,7 @@ def test_an_hour_of_the_plant(
 
 
 def test_every_golden_capture(broker: str, topic_prefix: str, tmp_path: Path) -> None:
-    """Each for itself, with partitions 1, 2, 4 and workers 1, 2, 3 in turn; one after the other over the same topics."""
+    """Each for itself; partitions 1, 2, 4 and workers 1, 2, 3 in turn; one after the other over the same topics."""
     lanes = [(partitions, turn) for partitions in (1, 2, 4) for turn in range(2)]
     judged: list[str] = []
 

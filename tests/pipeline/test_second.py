@@ -18,7 +18,7 @@ from pipeline.panes import Collector, Reached, rows_of
 from pipeline.panes import rows as panes
 from pipeline.second import Admission, SecondStage
 from pipeline.second.local import Across
-from pipeline.second.message import MOST_ROWS, PaneMessage, decode, encode, messages, split
+from pipeline.second.message import FORMAT, MOST_ROWS, PaneMessage, decode, encode, messages, split
 from pipeline.transport.message import Newer, Poison
 from schemas.codes import BUCKETS
 from schemas.pane import PANE_NS
@@ -312,7 +312,7 @@ def test_rows_of_another_partition_are_refused() -> None:
 def test_what_is_newer_is_told_from_what_is_damaged() -> None:
     header, value = encode(message())
     with pytest.raises(Newer):
-        read(header[:4] + (2).to_bytes(2, "little") + header[6:], value)
+        read(header[:4] + (FORMAT + 1).to_bytes(2, "little") + header[6:], value)
     for wrong in (None, b"", b"FTPN", header[:-1], header + b"\0", b"FTAP" + header[4:]):
         with pytest.raises(Poison):
             read(wrong, value)
