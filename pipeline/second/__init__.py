@@ -69,7 +69,6 @@ class SecondStage:
         self._sources = [_Source() for _ in range(sources)]
         self._waiting: list[Rows] = []
         self._orders: list[PaneOrder] = []
-        self._refused = 0
         self._judged: tuple[int, int] = _NOWHERE
         self._start = NO_PANE
         self._loop: Loop | None = None
@@ -123,7 +122,7 @@ class SecondStage:
             if len(self._orders) < LIMIT:
                 self._orders.append(order)
             else:
-                self._refused += 1
+                self._counts[_REFUSED] += 1
         self._orders.sort()
 
     def take(self) -> pa.Table:
@@ -159,7 +158,7 @@ class SecondStage:
         self._sources = [_unpacked(row.tolist()) for row in state["sources"]]
         era, pane, start, begun = (int(n) for n in state["stage"])
         self._judged, self._start = (era, pane), start
-        self._counts = state["counts"].copy()
+        self._counts[: len(state["counts"])] = state["counts"]  # an older state may know fewer
         self._restore_orders(state)
         waiting = {c.name: state[f"waiting/{c.name}"] for c in PANE_COLUMNS}
         if panes.count(waiting):
@@ -171,9 +170,9 @@ class SecondStage:
             loop.findings.restore(_part(state, "findings/"))
 
     def counters(self) -> dict[str, int]:
-        """Rows and messages taken, what was missing, late or judged too early, rows that wait; orders without room."""
+        """Rows and messages taken, what was missing, late or judged too early, orders without room, rows that wait."""
         counted = {name: int(n) for name, n in zip(_COUNTS, self._counts, strict=True)}
-        return {**counted, "waiting": self._held(), "orders_refused": self._refused}
+        return {**counted, "waiting": self._held()}
 
     def _judge(self) -> None:
         """Judge every pane that all sources have passed."""
@@ -239,14 +238,12 @@ class SecondStage:
             "orders/place": np.array([order.place for order in kept], np.int64).reshape(-1, 2),
             "orders/subject": np.array([order.subject for order in kept], np.uint64).reshape(-1, 3),
             "orders/extent": np.array([order.extent for order in kept], np.float64),
-            "orders/refused": np.array([self._refused], np.int64),
         }
 
     def _restore_orders(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Nothing, in a state that is older than orders of this stage."""
         if "orders/place" not in state:
             return
-        self._refused = int(state["orders/refused"][0])
         columns = (state[f"orders/{name}"].tolist() for name in ("place", "subject", "extent"))
         self.hear(
             PaneOrder(era, pane, (device, what, key), extent)
@@ -259,8 +256,8 @@ class SecondStage:
         return self._loop
 
 
-_COUNTS = ("rows", "messages", "duplicates", "missing", "late", "forced")
-_ROWS, _MESSAGES, _DUPLICATES, _MISSING, _LATE, _FORCED = range(len(_COUNTS))
+_COUNTS = ("rows", "messages", "duplicates", "missing", "late", "forced", "orders_refused")
+_ROWS, _MESSAGES, _DUPLICATES, _MISSING, _LATE, _FORCED, _REFUSED = range(len(_COUNTS))
 _SOURCE_WIDTH = 8
 
 

@@ -11,16 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.base import State
+from detectors.base import Mark, State
 from detectors.columns import Columns
+from detectors.kernels.scan import TYPE_SWEEP
 from pipeline.findings import fold
+from pipeline.findings.taught import order_of
+from pipeline.findings.window import Identity
+from pipeline.marks import ORDERS_SHARD
 from pipeline.panes import Collector, Reached, rows_of
 from pipeline.panes import rows as panes
+from pipeline.panes.rows import PaneOrder
 from pipeline.second import Admission, SecondStage
 from pipeline.second.local import Across
 from pipeline.second.message import FORMAT, MOST_ROWS, PaneMessage, decode, encode, messages, split
 from pipeline.transport.message import Newer, Poison
-from schemas.codes import BUCKETS
+from schemas.codes import BUCKETS, MarkKind
 from schemas.pane import PANE_NS
 from tests.pipeline.pane_streams import (
     Sent,
@@ -29,6 +34,7 @@ from tests.pipeline.pane_streams import (
     deliver,
     exchange,
     findings,
+    id_of,
     judging,
     numbered,
     part_of,
@@ -37,7 +43,7 @@ from tests.pipeline.pane_streams import (
     stages,
     stretches,
 )
-from tests.pipeline.scripted import T0, plain
+from tests.pipeline.scripted import SECOND, T0, plain
 
 
 def assert_same(one: dict[int, State], other: dict[int, State]) -> None:
@@ -100,6 +106,52 @@ def test_one_source_after_the_other_finds_the_same(
     (stage,) = stages(4, 1)
     deliver(stage, [m for log in reversed(logs) for m in log], 4, 1)
     assert plain(fold(findings([stage]))) == reference[0]
+
+
+ORDERED_S = 1035
+"""In the middle of a sweep."""
+
+
+def taught_logs(stream: Columns, sources: int, targets: int, subject: Identity) -> list[list[list[Sent]]]:
+    """As `logs_of`, with an order about `subject` where the records of its device go."""
+    whole, codes = stretches(stream, (50,)), {subject[1]}
+    first = next(i for i, (batch, _) in enumerate(whole) if batch.ts[0] > T0 + ORDERED_S * SECOND)
+    order = Mark(MarkKind.CONTROL, T0, ORDERS_SHARD, text=order_of(subject, 100.0))
+    end = Mark(MarkKind.END, T0, ORDERS_SHARD)
+    sends = []
+    for p in range(sources):
+        part = part_of(whole, p, sources)
+        if subject[0] % BUCKETS % sources == p:
+            batch, marks = part[first]
+            part[first] = (batch, ((0, order), (0, end), *marks))
+        sends.append(sent(part, p, targets, collector=Collector(taught=codes)))
+    return [[[m for m in log if m[0] == target] for log in sends] for target in range(targets)]
+
+
+def test_an_order_counts_from_its_place_on_wherever_and_whenever_it_comes(
+    stream: Columns, reference: tuple[list[dict[str, Any]], dict[int, State]]
+) -> None:
+    """Restored at every message; its END is no end of the input, and begins no era that others would not have."""
+    sweeps = [row for row in reference[0] if row["analytic_uid"] == "scan.sweep" and row["device"] == id_of(1)]
+    subject = (id_of(1), TYPE_SWEEP, sweeps[0]["subject_key"])
+    found = []
+    for sources, targets, seed in ((1, 1, 0), (2, 1, 1), (4, 3, 2), (3, 2, 3)):
+        logs, made = taught_logs(stream, sources, targets, subject), stages(sources, targets)
+        tables = []
+        for target, stage in enumerate(made):
+            for message in shuffled(logs[target], seed):
+                deliver(stage, [message], sources, targets)
+                tables.append(stage.take())
+                (again,) = stages(sources, 1)
+                again.restore(stage.snapshot(np.arange(BUCKETS)))
+                stage = made[target] = again
+            assert (stage.ended, stage.counters()["waiting"]) == (True, 0)
+        found.append(plain(fold(pa.concat_tables(tables))))
+    assert found.count(found[0]) == len(found)
+    counts = {row["finding_info_uid"]: row["count"] for row in found[0]}
+    fewer = [row for row in reference[0] if counts.get(row["finding_info_uid"]) != row["count"]]
+    assert [row["finding_info_uid"] for row in fewer] == [sweeps[0]["finding_info_uid"]]
+    assert 0 < counts[sweeps[0]["finding_info_uid"]] < sweeps[0]["count"]
 
 
 def test_state_does_not_depend_on_the_order_of_arrival_while_some_are_behind(stream: Columns) -> None:
@@ -255,6 +307,12 @@ def message(**more: Any) -> PaneMessage:
     return PaneMessage(**given | more)
 
 
+def order(key: int = 3) -> PaneOrder:
+    """That a subject is normal, from the last pane of :func:`message` on."""
+    rows = _many(30)
+    return PaneOrder(int(rows["era"][0]), int(rows["pane"][0]), (7, TYPE_SWEEP, key), 2.5)
+
+
 def changed(**columns: Any) -> PaneMessage:
     """A message whose rows have other values in some column."""
     made = message()
@@ -269,11 +327,12 @@ def read(header: bytes | None, value: bytes | None, sources: int = 2) -> PaneMes
 
 
 def test_a_message_comes_back_as_it_was() -> None:
-    made = message(ended=True, number=3, last=False)
+    made = message(ended=True, number=3, last=False, orders=(order(), order(4)))
     back = read(*encode(made))
     assert (back.source, back.start, back.next, back.number, back.last, back.ended, back.reached) == (
         0, 5, 9, 3, False, True, made.reached,
     )  # fmt: skip
+    assert back.orders == made.orders
     for name, column in made.rows.items():
         np.testing.assert_array_equal(back.rows[name], column, err_msg=name)
         assert not back.rows[name].flags.writeable
@@ -294,6 +353,9 @@ WRONG: list[tuple[PaneMessage, str]] = [
     (changed(ts=(1 << 63) - 1), "rows: a time out of bounds"),
     (changed(ts=-(1 << 63)), "rows: a time out of bounds"),
     (message(rows=_many(MOST_ROWS + 1)), "value: of another length"),
+    (message(orders=(order()._replace(era=9),)), "orders: no such pane"),
+    (message(orders=(order()._replace(pane_ns=T0 + 1),)), "orders: no such pane"),
+    (message(orders=(order()._replace(extent=float("nan")),)), "orders: no number"),
 ]
 
 
@@ -307,6 +369,8 @@ def test_what_no_collector_sends_is_refused(made: PaneMessage, reason: str) -> N
 def test_rows_of_another_partition_are_refused() -> None:
     with pytest.raises(Poison, match="rows: of another partition"):
         decode(*encode(message()), sources=1, partition=1, partitions=2)
+    with pytest.raises(Poison, match="orders: of another partition"):
+        decode(*encode(message(rows=panes.empty(), orders=(order(),))), sources=1, partition=0, partitions=2)
 
 
 def test_what_is_newer_is_told_from_what_is_damaged() -> None:
