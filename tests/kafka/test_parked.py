@@ -49,7 +49,7 @@ def plants(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Captures of two capture points."""
     folder = tmp_path_factory.mktemp("plants")
     for seed in (2, 9):
-        simulate(folder / str(seed), minutes=4, seed=seed, attacks=("scan",))
+        simulate(folder / str(seed), minutes=2, seed=seed, attacks=("scan",))
     return [folder / str(seed) / "plant.pcap" for seed in (2, 9)]
 
 
