@@ -71,11 +71,12 @@ def test_every_golden_capture(broker: str, topic_prefix: str, tmp_path: Path) ->
     assert len(set(judged)) == 3 * len(GOLDEN) >= 60
 
 
-def test_three_shards_are_judged_as_the_archive_has_them(broker: str, topic_prefix: str, tmp_path: Path) -> None:
-    captures = []
-    for seed in (1, 2, 3):
-        simulate(tmp_path / str(seed), minutes=60, seed=seed, attacks=("all",) if seed == 2 else ())
-        captures.append([tmp_path / str(seed) / "plant.pcap"])
+def test_three_shards_are_judged_as_the_archive_has_them(
+    broker: str, topic_prefix: str, tmp_path: Path, hour: tuple[Path, Setup]
+) -> None:
+    for name, seed in (("one", 1), ("three", 3)):
+        simulate(tmp_path / name, minutes=60, seed=seed)
+    captures = [[tmp_path / "one" / "plant.pcap"], [hour[0]], [tmp_path / "three" / "plant.pcap"]]
     site = Site(broker, topic_prefix, 4, tmp_path, Setup(Config()))
     site.shards(captures)
     site.workers(2)
