@@ -130,6 +130,7 @@ def stamp(data: Bytes, at: int, end: int, number: int, addr: int, direction: int
     at = bracket(data, at, end, number, OPENING, w)
     time_ns = i64(0)
     if at < 0:
+        w[T_VALUE] = 0
         return -1
     if is_tag(data, at, end, 2, OPENING):
         at = clock_in(data, at + 1, end, w)

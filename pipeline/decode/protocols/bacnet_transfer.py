@@ -32,7 +32,7 @@ _UNKNOWN, _READ, _WRITTEN, _REPORT = (
     int(d) for d in (Direction.UNKNOWN, Direction.READ, Direction.WRITTEN, Direction.REPORT)
 )
 _REQUEST, _RESPONSE = int(Kind.REQUEST), int(Kind.RESPONSE)
-_VALUE = int(Anomaly.VALUE_OUT_OF_RANGE)
+_VALUE, _MALFORMED = int(Anomaly.VALUE_OUT_OF_RANGE), int(Anomaly.MALFORMED)
 _LOWEST_PRIORITY = 16
 
 
@@ -56,6 +56,8 @@ def private(data: Bytes, at: int, end: int, w: Row) -> int:
     at = pass_over(data, inside, end, w)
     if at < 0:
         return -1
+    if w[T_NUMBER] != 2:
+        w[c.S_ANOMALY] |= _MALFORMED
     direction = _REPORT
     if w[c.S_KIND] == _REQUEST or w[c.S_KIND] == _RESPONSE:
         direction = _READ if w[c.S_KIND] == _RESPONSE else _UNKNOWN

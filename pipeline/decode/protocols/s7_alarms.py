@@ -144,14 +144,17 @@ def _asks_for(data: Bytes, at: int, w: Row) -> int:
 @kernel()
 def _object(data: Bytes, at: int, end: int, time_ns: int, w: Row) -> int:
     """One message of a telegram; the place behind it, -1 where it is cut off."""
-    if at + 8 > end:
+    if at + 4 > end:
         return -1
     syntax, many = u8(data, at + 2), u8(data, at + 3)
-    if syntax == _QUERY:
-        return int(_asks_for(data, at, w)) if at + 10 <= end else -1
-    if syntax not in (_LOCK, _ALARM_SET, _ACKNOWLEDGE, _NOTIFY):
+    if syntax not in (_LOCK, _ALARM_SET, _ACKNOWLEDGE, _QUERY, _NOTIFY):
         w[c.S_ANOMALY] |= _RESERVED
-        return at + 2 + u8(data, at + 1)
+        behind = at + 2 + u8(data, at + 1)
+        return int(behind) if behind <= end else -1
+    if at + (10 if syntax == _QUERY else 8) > end:
+        return -1
+    if syntax == _QUERY:
+        return int(_asks_for(data, at, w))
     event = be32(data, at + 4)
     _about(_ALARM, event, w)
     at += 8

@@ -38,7 +38,8 @@ _COUNT = int(Anomaly.COUNT_OUT_OF_RANGE | Anomaly.MALFORMED)
 _UNKNOWN, _READ, _WRITTEN, _ECHO = (
     int(d) for d in (Direction.UNKNOWN, Direction.READ, Direction.WRITTEN, Direction.ECHO)
 )
-_FORCES, _JOBS = int(Op.FORCE), int(Space.S7_JOB)
+_RESERVED = int(Anomaly.RESERVED_CODE)
+_FORCES, _WRITES, _JOBS = int(Op.FORCE), int(Op.WRITE), int(Space.S7_JOB)
 _STATE = f.form(f.V_U16BE)
 _NUMBERED = 4
 
@@ -108,6 +109,8 @@ def _table(data: Bytes, at: int, end: int, function: int, direction: int, w: Row
     for i in range(min(count, (end - at) // _VARIABLE)):
         place = at + i * _VARIABLE
         word = _packed(data, place)
+        if word >= 0:
+            w[c.S_ANOMALY] |= _RESERVED
         if i == 0:
             about(word, (word >> 56) & _MANY, w)
         if w[c.S_KIND] == REQUEST:
@@ -177,6 +180,7 @@ def _about_job(data: Bytes, at: int, end: int, sub: int, w: Row) -> int:
     if function == t.FORCE and sub != t.READ_JOB:
         w[c.S_OP] = _FORCES
     if sub == t.REPLACE_JOB:
+        w[c.S_OP] = _WRITES if function == t.MODIFY else w[c.S_OP]
         _inside(data, at + 2, end, function, _WRITTEN, w)
     w[c.S_SPACE] = _JOBS
     w[c.S_ADDR] = function << 8 | number

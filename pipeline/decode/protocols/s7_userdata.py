@@ -177,6 +177,7 @@ def _paired(w: Row) -> int:
     w[c.S_OP] = w[c.ASKED + c.S_OP]
     w[c.S_SPACE] = w[c.ASKED + c.S_SPACE]
     w[c.S_ADDR] = w[c.ASKED + c.S_ADDR]
+    w[c.S_COUNT] = w[c.ASKED + c.S_COUNT]
     w[c.S_ADDR_SUB] = w[c.ASKED + c.S_ADDR_SUB]
     w[c.S_NAME_ID] = w[c.ASKED + c.S_NAME_ID]
     return 0
