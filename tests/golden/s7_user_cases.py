@@ -9,9 +9,7 @@ from pipeline.synth.encode.s7 import (
     D_BYTE,
     D_INT,
     D_OCTETS,
-    D_REAL,
     DB,
-    USER,
     WORD,
     M,
     alarm,
@@ -19,16 +17,13 @@ from pipeline.synth.encode.s7 import (
     block_information,
     clock,
     command,
-    dt,
     even,
-    message,
     pending,
     refused,
     sent,
     subscription,
     symbolic,
     told,
-    user,
     value,
     variable,
 )
@@ -73,9 +68,7 @@ def s7comm_blocks() -> list[Packet]:
     )  # fmt: skip
     line.inquire(BLOCKS, 3, b"0A00005A").tell(BLOCKS, 3, about)
     line.inquire(BLOCKS, 3, b"0A00006A").tell(BLOCKS, 3, error=0xD209)
-    line.inquire(BLOCKS, 3, b"0C00005A").tell(BLOCKS, 3, about).inquire(BLOCKS, 3, b"0E00001A").tell(
-        BLOCKS, 3, about[:70]
-    )
+    line.inquire(BLOCKS, 3, b"0C00005A").tell(BLOCKS, 3, about)
     line.number += 1
     return line.tell(BLOCKS, 2, entries(7)).tell(BLOCKS, 2, entries(8), part=0xD2).packets
 
@@ -168,6 +161,7 @@ def s7comm_malformed_userdata() -> list[Packet]:
     line.inquire(BLOCKS, 3, b"0X00001A").tell(BLOCKS, 3, block_information(b"0X", 1)).inquire(BLOCKS, 2, b"0A").tell(
         BLOCKS, 2, b"\0\1\2"
     )
+    line.inquire(BLOCKS, 3, b"0A00001A").tell(BLOCKS, 3, block_information(b"0A", 1)[:70])
     line.inquire(CYCLIC, 1, b"\0").inquire(CYCLIC, 1, subscription()).inquire(CYCLIC, 1, b"\0\2\1\1" + LEVEL)
     line.inquire(CYCLIC, 1, b"\1\2\1\1" + LEVEL).inquire(CYCLIC, 1, subscription(LEVEL[:7])).inquire(CYCLIC, 4, b"\1")
     line.push(CYCLIC, 1, b"\0", 5).push(CYCLIC, 1, b"\0\2" + real(1.0), 5).push(CYCLIC, 1, b"\xff\xff" + real(1.0), 5)
@@ -186,5 +180,4 @@ def s7comm_malformed_userdata() -> list[Packet]:
     line.inquire(CPU, 2, b"\1\0Hmi").inquire(CPU, 0x13, b"\0\1\x12\x08").tell(
         CPU, 0x13, b"\0\1\xff\x09\0\x20\x05\0\0\1"
     )
-    line.put(1, dt(message(USER, 0, user(0, 2, 1, number=5)[0], value(D_REAL, b"\0\1", 0xFF)[:3])))
     return line.packets

@@ -174,8 +174,8 @@ def identity(role: int, value: float) -> str:
     return number_text(role, value)
 
 
-_PARAMETERS = {0: "process", 3: "sequence number", 4: "notification class", 5: "priority", 6: "event type", 7: "message",
-               8: "notify type", 9: "ack required", 10: "from state", 16: "acknowledged state"}  # fmt: skip
+_PARAMETERS = {0: "process", 3: "sequence number", 4: "notification class", 5: "priority", 6: "event type",
+               7: "message", 8: "notify type", 9: "ack required", 10: "from state", 16: "acked state"}  # fmt: skip
 _OF_LOG = {0: "log status", 3: "position", 6: "sequence number", 7: "time", 9: "clock change"}
 _EVENT_VALUE = 1 << 16
 

@@ -142,10 +142,11 @@ def _of_type(data: Bytes, at: int, end: int, sequence: int, w: Row) -> int:
     used = i64(0)
     if w[c.S_HAS_REQUEST] and w[c.ASKED + c.S_EXTRA] == _FOLLOWS:
         used = w[c.ASKED + c.S_EXTRA + 1] - 1
+    left = (used + end - at) % _ENTRY
     at += (_ENTRY - used) % _ENTRY
     if w[c.S_FLAGS] & _MORE:
-        note(w, w[c.X_FLOW] ^ _PARTS, sequence, kind | (max(end - at, 0) % _ENTRY))
-    elif at > end or (end - at) % _ENTRY:
+        note(w, w[c.X_FLOW] ^ _PARTS, sequence, kind | left)
+    elif left != 0:
         w[c.S_ANOMALY] |= BAD_LENGTH
     w[c.S_COUNT] = max(end - at, 0) // _ENTRY
     quality = 0 if known else _ADDRESS_UNKNOWN
