@@ -35,6 +35,7 @@ _EVENT = int(Space.BACNET_EVENT)
 BOOLEAN, UNSIGNED, REAL, TEXT, BITS, ENUMERATED = 1, 2, 4, 7, 8, 9
 """Application tags (20.2.1.4) of what stands under a context tag."""
 _CONTEXT_BOOLEAN = f.form(f.V_BIT0, at=1)
+_DATE, _DAYTIME = 10, 11
 _CLOCK_BYTES = 10
 _SEQUENCE = 3
 
@@ -53,9 +54,16 @@ def octets(at: int, size: int, encoding: int, space: int, addr: int, sub: int, d
 
 
 @kernel()
-def word_of(sort: int, length: int, header: int) -> int:
-    """The form of a value of that application tag, whatever the tag before it; 0 where it is octets to us."""
+def _word(data: Bytes, at: int, sort: int, header: int, w: Row) -> int:
+    """The form of the primitive read last, whose contents are at `at`, as that type; 0 where it is octets to us."""
+    length = w[T_LENGTH]
     if sort < 0 or sort > 15 or length > 9 or header != (1 if length <= 4 else 2):
+        return 0
+    if sort == BOOLEAN and w[T_CLASS] == CONTEXT:  # where its value is no part of the tag: 20.2.3
+        return _CONTEXT_BOOLEAN if length == 1 else 0
+    if sort == _DATE and length == 4 and bacnet_date_ms(data, at) < 0:
+        return 0
+    if sort == _DAYTIME and length == 4 and bacnet_daytime_ms(data, at) < 0:
         return 0
     return int(WORDS[sort, length])
 
@@ -68,9 +76,7 @@ def say(data: Bytes, at: int, end: int, sort: int, space: int, addr: int, sub: i
     if at < 0:
         return -1
     length = w[T_LENGTH]
-    word = word_of(sort, length, at - start)
-    if sort == BOOLEAN and w[T_CLASS] == CONTEXT:  # where its value is no part of the tag: 20.2.3
-        word = i64(_CONTEXT_BOOLEAN) if length == 1 else i64(0)
+    word = _word(data, at, sort, at - start, w)
     if word != 0:
         run = add_run(w, space, addr, 1, word, start, direction, 0)
         if run >= 0:

@@ -217,6 +217,9 @@ def started(number: int, w: Row) -> int:
 def tables(data: Bytes, at: int, end: int, number: int, w: Row) -> int:
     """A programmer command with data[at:end]; `number` is that of the job, except in the request that makes one."""
     sub = w[c.S_SUBFUNC]
+    of_variables = sub == t.WATCH or sub == t.MODIFY or sub == t.FORCE
+    if not of_variables and not t.DISABLE_JOB <= sub <= t.REPLACE_JOB:
+        return 0
     if end - at < 4:
         w[c.S_ANOMALY] |= BAD_LENGTH
         return 0
@@ -228,11 +231,11 @@ def tables(data: Bytes, at: int, end: int, number: int, w: Row) -> int:
     if first >= stop:
         return 0
     asks = w[c.S_KIND] == REQUEST
-    if sub == t.WATCH or sub == t.MODIFY or sub == t.FORCE:
-        if asks:
-            return int(_table(data, first, stop, sub, _WRITTEN, w))
+    if of_variables and asks:
+        return int(_table(data, first, stop, sub, _WRITTEN, w))
+    if of_variables:
         return int(_told(data, first, stop, sub, sub << 8 | number, w))
-    if t.DISABLE_JOB <= sub <= t.REPLACE_JOB and asks:
+    if asks:
         return int(_about_job(data, first, stop, sub, w))
     if w[c.S_KIND] != RESPONSE:
         return 0
