@@ -259,8 +259,16 @@ def test_ending_a_job_that_forces_is_forcing(function: int, op: Op) -> None:
     assert (row.op, row.space, row.addr) == (op, Space.S7_JOB, function << 8 | 5)
 
 
-def test_an_unknown_variable_in_a_table_has_no_address() -> None:
-    line = Line().inquire(2, 1, subscription(symbolic(1, 2), any_item(BIT, 1, M, 3)))
+def test_a_variable_of_an_area_that_is_not_known_has_no_address() -> None:
+    table = struct.pack("!H", 2) + variable(9, 1, 0) + variable(0, 0, 0, many=3)
+    (row,) = feed(blocks(Line().inquire(1, 2, command(table)).packets)).records
+    assert [(p.space, p.addr) for p in row.points] == [(Space.S7_FLAG, 3)]
+    assert row.anomaly == Anomaly.RESERVED_CODE
+
+
+@pytest.mark.parametrize("item", [any_item(WORD, 1, M, 0)[:7], symbolic(1, 2)])
+def test_an_item_of_another_syntax_has_no_address(item: bytes) -> None:
+    line = Line().inquire(2, 1, subscription(bytes([item[0], len(item) - 2]) + item[2:], any_item(BIT, 1, M, 3)))
     (row,) = feed(blocks(line.packets)).records
     assert [(p.space, p.addr) for p in row.points] == [(Space.S7_FLAG, 3)]
 

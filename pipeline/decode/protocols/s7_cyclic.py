@@ -59,8 +59,6 @@ def remember(what: int, number: int, count: int, w: Row) -> int:
 @kernel()
 def _recalled(what: int, number: int, i: int, w: Row) -> int:
     """Variable `i` of that number, 0 where it is not known; it stays so as long as it is sent."""
-    if i >= MOST:
-        return 0
     flow = w[c.X_FLOW] ^ what
     word = noted(w, flow, number << 8 | i, _FOREVER)
     if word <= 0:
