@@ -260,7 +260,7 @@ def test_ending_a_job_that_forces_is_forcing(function: int, op: Op) -> None:
 
 
 def test_a_variable_of_an_area_that_is_not_known_has_no_address() -> None:
-    table = struct.pack("!H", 2) + variable(9, 1, 0) + variable(0, 0, 0, many=3)
+    table = struct.pack("!H", 2) + variable(0, 0, 0, many=3) + variable(9, 1, 0)
     (row,) = feed(blocks(Line().inquire(1, 2, command(table)).packets)).records
     assert [(p.space, p.addr) for p in row.points] == [(Space.S7_FLAG, 3)]
     assert row.anomaly == Anomaly.RESERVED_CODE
