@@ -32,7 +32,7 @@ Row = NDArray[np.int64]
 
 _TRUNCATED, _TIME_INVALID = int(Quality.TRUNCATED), int(Quality.TIME_INVALID)
 _EVENT = int(Space.BACNET_EVENT)
-BOOLEAN, UNSIGNED, REAL, TEXT, BITS, ENUMERATED = 1, 2, 4, 7, 8, 9
+BOOLEAN, UNSIGNED, TEXT, BITS, ENUMERATED = 1, 2, 7, 8, 9
 """Application tags (20.2.1.4) of what stands under a context tag."""
 _CONTEXT_BOOLEAN = f.form(f.V_BIT0, at=1)
 _DATE, _DAYTIME = 10, 11

@@ -131,11 +131,10 @@ def _subscribes(data: Bytes, at: int, end: int, w: Row) -> int:
     at += 4
     for i in range(count):
         size = item_size(data, at, end)
-        if size < 12:
-            w[c.S_ANOMALY] |= BAD_LENGTH if size < 0 else 0
         if size < 0:
+            w[c.S_ANOMALY] |= BAD_LENGTH
             return 0
-        word = packed(data, at) if size >= 12 else i64(1)
+        word = packed(data, at)
         if i == 0:
             about(word, be16(data, at + 4) if word < 0 else 0, w)
         keep(i, word, w)
