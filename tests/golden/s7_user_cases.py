@@ -158,7 +158,7 @@ def s7comm_malformed_userdata() -> list[Packet]:
     """Counts, lengths and places in userdata that lie: told with what can be known, and marked."""
     line = Line().connect().setup()
     line.inquire(BLOCKS, 1).tell(BLOCKS, 1, b"08\0\x01zz\0\x0a0C\0").inquire(BLOCKS, 2, b"0").inquire(BLOCKS, 3, b"0A0")
-    line.inquire(BLOCKS, 3, b"0X00001A").tell(BLOCKS, 3, block_information(b"0X", 1)).inquire(BLOCKS, 2, b"0A").tell(
+    line.inquire(BLOCKS, 3, b"0X00001A").tell(BLOCKS, 3, block_information(b"00", 1)).inquire(BLOCKS, 2, b"0A").tell(
         BLOCKS, 2, b"\0\1\2"
     )
     line.inquire(BLOCKS, 3, b"0A00001A").tell(BLOCKS, 3, block_information(b"0A", 1)[:70])

@@ -31,7 +31,7 @@ def ours(row: Any, names: dict[int, str]) -> dict[str, Any]:
 
 def _value(point: Any, names: dict[int, str]) -> Any:
     if point.type == PointType.TEXT:
-        return names[point.raw & (1 << 64) - 1]
+        return names.get(point.raw & (1 << 64) - 1, "")
     return float(f"{point.value:.6g}") if point.value == point.value else None
 
 

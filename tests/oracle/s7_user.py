@@ -66,7 +66,7 @@ def _told(points: list[Told]) -> dict[str, Any]:
 
 
 def _blocks(layer: pdml.Layer, txn: int, sub: int, kind: str, asked: Asked) -> dict[str, Any]:
-    kinds = [int(text, 16) for text in layer.all("s7comm.blockinfo.blocktype")]
+    kinds = [int(text, 16) for text in layer.all("s7comm.blockinfo.blocktype") if text.isalnum()]
     numbers = [int(text) for text in layer.all("s7comm.blockinfo.block_num")]
     if kind == "request":
         asked.kinds[txn] = kinds[0] if kinds else 0
@@ -80,7 +80,7 @@ def _blocks(layer: pdml.Layer, txn: int, sub: int, kind: str, asked: Asked) -> d
         first = asked.kinds.get(txn, 0) << 16
         languages = [float(text) for text in layer.all("s7comm.blockinfo.block_lang")]
         return _told([((Space.S7_BLOCK, first | n, 2), x) for n, x in zip(numbers, languages, strict=True)])
-    return _information(layer, kinds[0] << 16 | numbers[0]) if numbers else {}
+    return _information(layer, layer.number("s7comm.blockinfo.subblk_type") << 16 | numbers[0]) if numbers else {}
 
 
 def _information(layer: pdml.Layer, addr: int) -> dict[str, Any]:

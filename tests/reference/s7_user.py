@@ -105,7 +105,7 @@ def _blocks(found: Record, data: bytes, asked: Asked | None, number: int, more: 
 
 def _information(found: Record, data: bytes) -> None:
     found.space = Space.S7_BLOCK
-    found.addr = int(data[:2], 16) << 16 | int.from_bytes(data[12:14])
+    found.addr = data[11] << 16 | int.from_bytes(data[12:14])
     code, interface = (_block_ms(data[at : at + 6]) for at in (22, 28))
     for part, form in _NUMBERS:
         (value,) = struct.unpack_from(form, data)

@@ -161,8 +161,8 @@ def _information(data: Bytes, at: int, end: int, w: Row) -> int:
     if end - at < _INFORMATION_SIZE:
         w[c.S_ANOMALY] |= BAD_LENGTH
         return 0
-    kind = _number(data, at, 2, 16)
-    if kind < 0:
+    kind = u8(data, at + 11)  # the same numbers as in requests, there in digits
+    if kind == 0:
         w[c.S_ANOMALY] |= _RESERVED
         return 0
     addr = kind << 16 | be16(data, at + 12)

@@ -130,7 +130,7 @@ def block_information(
     size: int = 0, texts: tuple[bytes, bytes, bytes] = (b"", b"", b""), version: int = 0x10, checksum: int = 0,
 ) -> bytes:  # fmt: skip
     """What a block says of itself; times are milliseconds of the day, and days since 1984."""
-    head = struct.pack("!2sHH2sBBBBHII", kind, 74, 0, b"pp", 1, 1, 5, 10, number, size + 94, 0)
+    head = struct.pack("!BBHH2sBBBBHII", 1, 0, 74, 0x2200, b"pp", 1, 1, 5, int(kind, 16), number, size + 94, 0)
     times = b"".join(struct.pack("!IH", *time) for time in (code, interface))
     named = b"".join(text.ljust(8, b"\0") for text in texts)
     return head + times + struct.pack("!4H", 28, 0, 2, size) + named + struct.pack("!BBHII", version, 0, checksum, 0, 0)
