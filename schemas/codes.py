@@ -189,6 +189,15 @@ class Space(IntEnum):
     S7_PERIPHERAL = 71
     S7_LOCAL = 72
     S7_SYSTEM_STATUS = 73
+    S7_BLOCK = 74
+    """What a controller says of a block: the address is its type above 16 bits of its number."""
+    S7_ALARM = 75
+    """A message of the program: the address is its event id."""
+    S7_DIAGNOSTIC = 76
+    """An entry of the diagnostic buffer: the address is its event id."""
+    S7_MODE = 77
+    S7_JOB = 78
+    """A job of the programmer's commands that runs in the controller: function above 8 bits of its number."""
     CIP_SYMBOL = 96
     CIP_ATTRIBUTE = 97
     CIP_ASSEMBLY = 98
@@ -206,6 +215,14 @@ class Space(IntEnum):
     IEC_PARAMETER = 137
     IEC_FILE = 138
     BACNET_PROPERTY = 160
+    BACNET_EVENT = 161
+    """What a notification says beside properties: the address is the object, the second part the parameter."""
+    BACNET_LOG = 162
+    """What stands in a log beside its values, and where a range of it begins."""
+    BACNET_PRIVATE = 163
+    """Parameters of a vendor's own service: vendor and service."""
+    BACNET_GROUP = 164
+    """A value for the channels of a group: group and channel."""
 
 
 class PointType(IntEnum):

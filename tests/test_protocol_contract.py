@@ -51,6 +51,10 @@ LAWFUL = {
         "s7comm_control",
         "s7comm_download",
         "s7comm_userdata",
+        "s7comm_blocks",
+        "s7comm_cyclic",
+        "s7comm_tables",
+        "s7comm_alarms",
     ),
     Protocol.ENIP: (
         "enip_session",

@@ -30,6 +30,7 @@ from pipeline.synth.encode.s7 import (
     P,
     Q,
     any_item,
+    command,
     connection,
     disconnect,
     dt,
@@ -45,6 +46,7 @@ from pipeline.synth.encode.s7 import (
     transfer,
     user,
     value,
+    variable,
 )
 from tests.decode.packets import SECOND, Packet, Talk
 from tests.golden.registry import case
@@ -255,10 +257,11 @@ def s7comm_userdata() -> list[Packet]:
     line = Line().connect().setup()
     noon = bytes.fromhex("00202601011200012507")
     line.inquire(7, 1).tell(7, 1, noon).inquire(7, 2, noon).tell(7, 2)
-    line.inquire(3, 1).tell(3, 1, b"0800010A0003").inquire(3, 2, b"0A").tell(3, 2, b"\0\1\x22\5")
+    line.inquire(3, 1).tell(3, 1, b"08\0\x010A\0\3").inquire(3, 2, b"0A").tell(3, 2, b"\0\1\x22\5")
     line.inquire(3, 3, b"0A00001A").tell(3, 3, error=0xD209)
     line.inquire(5, 1, b"\x64\x17\x16\x77\x55\x77\x55\x77").tell(5, 1, error=0xD602).inquire(5, 2).tell(5, 2)
-    line.inquire(1, 0x0C, b"\0\1").tell(1, 0x0C).inquire(1, 9, b"\0\1")
+    line.inquire(1, 0x0C, b"\0\1").tell(1, 0x0C)
+    line.inquire(1, 9, command(b"\0\1" + variable(2, 0, 4) + value(D_BYTE, b"\1") + b"\0"))
     line.put(1, dt(message(USER, 0, *user(0, 4, 6, bytes(20))))).put(1, dt(message(USER, 0, *user(0, 0, 2, bytes(4)))))
     line.inquire(9, 9, b"\1")
     return line.packets

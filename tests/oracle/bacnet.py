@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.decode.protocols.bacnet_words import OBJECT_TYPES, PROPERTIES
 from schemas.codes import BacnetFlag, Kind, PointType, Protocol, Space
 from tests.decode.reading import Decoded, decode_file
-from tests.oracle import pdml
+from tests.oracle import bacnet_events, pdml
 from tests.oracle.data import DATA
 from tests.oracle.message import Message
 from tests.oracle.zeek import rows
@@ -33,7 +33,8 @@ LOGS = {
 }
 """The published logs of ICSNPP by capture."""
 GOLDEN = ("bacnet_read", "bacnet_write", "bacnet_refusals", "bacnet_discovery", "bacnet_several_properties",
-          "bacnet_changes_of_value", "bacnet_control", "bacnet_routed", "bacnet_link")  # fmt: skip
+          "bacnet_changes_of_value", "bacnet_control", "bacnet_routed", "bacnet_link", "bacnet_events", "bacnet_logs",
+          "bacnet_transfers", "bacnet_files_and_objects")  # fmt: skip
 """Golden captures that tshark reads too."""
 
 _UNCONFIRMED, _NETWORK, _LINK = 0x100, 0x200, 0x300
@@ -67,7 +68,7 @@ def _ours(row: Any, found: Decoded) -> Message:
         "quantity": row.count,
         "anomaly": row.anomaly,
         "values": tuple(_value(p, found) for p in row.points if p.space == Space.BACNET_PROPERTY),
-    }
+    } | bacnet_events.ours(row, found.names)
     return Message(row.packet, said)
 
 
@@ -143,8 +144,22 @@ def _apdu(layer: pdml.Layer) -> dict[str, Any]:
     if kind == 5:
         family, code = layer.number("bacapp.error_class"), layer.number("bacapp.error_code")
         return said | {"exception": 1 << 24 | family << 16 | code}
+    said |= bacnet_events.contents(layer, kind, service)
     things = list(_things(layer))
-    if things and (kind, service) in {(0, 12), (0, 14), (0, 15), (0, 16), (3, 12), (3, 14), (1, 0), (0, 6), (0, 7)}:
+    if things and (kind, service) in {
+        (0, 12),
+        (0, 14),
+        (0, 15),
+        (0, 16),
+        (3, 12),
+        (3, 14),
+        (1, 0),
+        (0, 6),
+        (0, 7),
+        (0, 26),
+        (3, 26),
+        (0, 0),
+    }:
         said["reference"] = things[0]
     properties = layer.all("bacapp.property_identifier")
     if properties and service in (12, 14, 15, 16) and kind in (0, 3):

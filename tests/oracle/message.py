@@ -44,6 +44,7 @@ FIELDS: dict[str, str] = {
     "called": "called TSAP",
     "calling": "calling TSAP",
     "version": "version of S7comm-plus",
+    "event": "what an event says beside its object and time",
     "times": "the device's own time of each value, in milliseconds",
 }
 """What parsers are compared on."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from schemas.codes import Kind, Protocol, S7Flag, Space
+from schemas.codes import Kind, PointType, Protocol, S7Flag
 from tests.decode.reading import decode_file
-from tests.oracle import pdml
+from tests.oracle import pdml, s7_user
 from tests.oracle.data import DATA
 from tests.oracle.message import Message
+from tests.oracle.s7_items import Item, data_of, items_of, place, values_of
 from tests.oracle.zeek import rows
 
 ICSNPP = "parsing/icsnpp-s7comm/tests"
@@ -28,19 +27,11 @@ CAPTURES: dict[str, str] = {
 """Short name and place of the captures of S7comm."""
 
 GOLDEN = ("s7comm_session", "s7comm_items", "s7comm_writes", "s7comm_fragments", "s7comm_control",
-          "s7comm_download", "s7comm_upload", "s7comm_identity", "s7comm_userdata", "s7comm_partner")  # fmt: skip
+          "s7comm_download", "s7comm_upload", "s7comm_identity", "s7comm_userdata", "s7comm_partner",
+          "s7comm_blocks", "s7comm_cyclic", "s7comm_tables", "s7comm_alarms")  # fmt: skip
 """Golden captures that tshark reads too."""
 
 _KINDS = {Kind.REQUEST: "request", Kind.RESPONSE: "response", Kind.UNSOLICITED: "unsolicited"}
-_AREAS = {
-    0x80: Space.S7_PERIPHERAL, 0x81: Space.S7_INPUT, 0x82: Space.S7_OUTPUT, 0x83: Space.S7_FLAG,
-    0x84: Space.S7_DATA_BLOCK, 0x85: Space.S7_INSTANCE_BLOCK, 0x1C: Space.S7_COUNTER, 0x1D: Space.S7_TIMER,
-}  # fmt: skip
-_ELEMENTS = {1: "?", 2: "B", 3: "B", 4: "H", 5: "h", 6: "I", 7: "i", 8: "f", 9: "H", 10: "I", 11: "i", 12: "H",
-             0x1C: "H", 0x1D: "H"}  # fmt: skip
-_RAW = {5: "h", 6: "i", 7: "f"}
-Item = tuple[int, int, int, int] | None
-"""Area, data block, address and transport size of an item; None where its syntax is not S7ANY."""
 
 
 def ours(path: Path) -> list[Message]:
@@ -61,27 +52,40 @@ def _ours(row: Any, names: dict[int, str]) -> dict[str, Any]:
         if row.func == 4 and row.kind == Kind.REQUEST and said["quantity"] == 1:
             said["items"] = ((row.space, row.addr, row.addr_sub),) if row.space else ()
     if row.func >= 0x200:
-        said["subfunction"] = row.subfunc
-    if row.space == Space.S7_SYSTEM_STATUS:
-        said["reference"] = (row.addr, row.addr_sub)
+        said |= {"subfunction": row.subfunc, "reference": (row.addr, row.addr_sub)} | _points(row, names)
     if row.name_id:
         said["name"] = names[row.name_id & (1 << 64) - 1]
     return said
 
 
+def _points(row: Any, names: dict[int, str]) -> dict[str, Any]:
+    """What userdata carries: values and texts with their places and times, and places without a value."""
+    texts = {i: names[p.raw & (1 << 64) - 1] for i, p in enumerate(row.points) if p.type == PointType.TEXT}
+    told = [i for i, p in enumerate(row.points) if i in texts or p.value == p.value]
+    points = [row.points[i] for i in told]
+    return {
+        "values": tuple(texts[i] if i in texts else float(f"{row.points[i].value:.6g}") for i in told),
+        "addresses": tuple((p.space, p.addr, p.addr_sub) for p in points),
+        "times": tuple(p.source_ts // 1_000_000 for p in points),
+        "items": tuple((p.space, p.addr, p.addr_sub) for i, p in enumerate(row.points) if i not in told),
+    }
+
+
 def tshark(path: Path) -> list[Message]:
     """The messages of S7comm of a capture as tshark dissects them; an answer's items are those of its request."""
     asked: dict[tuple[int, int], list[Item]] = {}
-    return [Message(number, _dissected(layer, asked)) for number, layers in pdml.packets(path, "s7comm cotp")
+    before = s7_user.Asked()
+    return [Message(number, _dissected(layer, asked, before)) for number, layers in pdml.packets(path, "s7comm cotp")
             for layer in layers if layer.name == "s7comm"]  # fmt: skip
 
 
-def _dissected(layer: pdml.Layer, asked: dict[tuple[int, int], list[Item]]) -> dict[str, Any]:
+def _dissected(layer: pdml.Layer, asked: dict[tuple[int, int], list[Item]], before: s7_user.Asked) -> dict[str, Any]:
     kind, txn = layer.number("s7comm.header.rosctr"), layer.number("s7comm.header.pduref")
     error = layer.first("s7comm.header.errcls") and layer.number("s7comm.header.errcls") << 8 | layer.number("s7comm.header.errcod")  # fmt: skip # noqa: E501
     said: dict[str, Any] = {"txn": txn, "exception": error or 0}
     if kind == 7:
-        return said | _user(layer)
+        user = said | _user(layer)
+        return user | s7_user.contents(layer, txn, user["kind"], before)
     said["kind"] = "request" if kind == 1 else "response"
     if not layer.first("s7comm.param.func"):
         return said
@@ -102,74 +106,19 @@ def _variables(layer: pdml.Layer, said: dict[str, Any], asked: dict[tuple[int, i
     function, key = said["function"], (said["txn"], said["function"])
     more: dict[str, Any] = {"quantity": layer.number("s7comm.param.itemcount")}
     if said["kind"] == "request":
-        items = asked[key] = list(_items(layer))
+        items = asked[key] = list(items_of(layer))
         if function == 4:
-            return more | {"items": tuple(_place(item, 0, 0) for item in items if item)}
+            return more | {"items": tuple(place(item, 0, 0) for item in items if item)}
     else:
         items = asked.get(key, [])
     codes = [int(code, 0) for code in layer.all("s7comm.data.returncode")]
     if said["kind"] == "response":
         more["exception"] = said["exception"] or next((code for code in codes if code != 0xFF), 0)
         if len(items) == len(codes):
-            more["items"] = tuple(_place(items[i], 0, 0) for i, code in enumerate(codes) if code != 0xFF and items[i])
+            more["items"] = tuple(place(items[i], 0, 0) for i, code in enumerate(codes) if code != 0xFF and items[i])
         if function == 5:
             return more
-    values: list[float] = []
-    places: list[tuple[int, int, int]] = []
-    for number, sort, data in _data(layer):
-        item = items[number] if number < len(items) else None
-        for k, value in enumerate(_elements(item, sort, data)):
-            values.append(float(f"{value:.6g}"))
-            places.append(_place(item, k, number, _width(item, sort)))
-    return more | {"values": tuple(values), "addresses": tuple(places)}
-
-
-def _items(layer: pdml.Layer) -> Iterator[Item]:
-    found: dict[str, str] = {}
-    for name, shown, raw in layer.fields:
-        part = name.removeprefix("s7comm.param.item.")
-        if part == "syntaxid" and int(shown, 0) != 0x10:
-            yield None
-        found[part] = raw
-        if part == "address" and int(found["syntaxid"], 16) == 0x10:
-            area = int(found["area"], 16)
-            block = int(found["db"], 16) if area in (0x84, 0x85) else 0
-            yield area, block, int(raw, 16), int(found["transp_size"], 16)
-
-
-def _data(layer: pdml.Layer) -> Iterator[tuple[int, int, bytes]]:
-    """(number, transport size, bytes) of each item that has data."""
-    number, sort = -1, 0
-    for name, shown, raw in layer.fields:
-        if name == "s7comm.data.returncode":
-            number += 1
-        elif name == "s7comm.data.transportsize":
-            sort = int(shown, 0)
-        elif name == "s7comm.resp.data":
-            yield number, sort, bytes.fromhex(raw)
-
-
-def _width(item: Item, sort: int) -> int:
-    letter = _ELEMENTS[item[3]] if item else _RAW.get(sort, "B")
-    return 0 if letter == "?" else struct.calcsize(letter)
-
-
-def _elements(item: Item, sort: int, data: bytes) -> tuple[float, ...]:
-    if not item and sort == 3:
-        return (float(data[0] & 1),)
-    letter = _ELEMENTS[item[3]] if item else _RAW.get(sort, "B")
-    return struct.unpack(f">{len(data) // struct.calcsize(letter)}{letter}", data)
-
-
-def _place(item: Item, k: int, number: int, raw: int = 1) -> tuple[int, int, int]:
-    """Space, address and second part of element `k` of an item."""
-    if not item:
-        return 0, 8 * raw * k, number + 1
-    area, block, address, _ = item
-    if area in (0x1C, 0x1D):
-        return _AREAS[area], address + k, 0
-    width = _width(item, 0)
-    return _AREAS[area], address + 8 * width * k, block | width << 16
+    return more | values_of(items, data_of(layer))
 
 
 def _user(layer: pdml.Layer) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 
-from pipeline.synth.encode.s7 import ACK_DATA, JOB, USER, connection, dt, filled, message, user
+from pipeline.synth.encode.s7 import ACK_DATA, JOB, USER, connection, dt, filled, message, next_part, user
 from tests.decode.packets import Packet, Talk
 
 
@@ -56,6 +56,17 @@ class Line:
         self.number += 1
         return self.put(0, dt(message(USER, self.number, *user(4, group, sub, data))))
 
-    def tell(self, group: int, sub: int, data: bytes = b"", *, more: int = 0, error: int = 0, part: int = 0) -> Line:
-        parameters, told = user(8, group, sub, data, more=more, error=error, part=part)
+    def tell(self, group: int, sub: int, data: bytes = b"", **header: int) -> Line:
+        """The answer to the last inquiry; `header` as of `user`."""
+        parameters, told = user(8, group, sub, data, **header)
         return self.put(1, dt(message(USER, self.number, parameters, told)))
+
+    def inquire_next(self, group: int, sub: int, number: int, part: int) -> Line:
+        """The next part of an answer is asked for."""
+        self.number += 1
+        return self.put(0, dt(message(USER, self.number, next_part(group, sub, number, part), b"\x0a\0\0\0")))
+
+    def push(self, group: int, sub: int, data: bytes = b"", number: int = 0) -> Line:
+        """The controller sends without being asked."""
+        parameters, told = user(0, group, sub, data, number=number)
+        return self.put(1, dt(message(USER, 0, parameters, told)))

@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 from detectors.jit import i64, kernel
 from pipeline.decode import layout as c
 from pipeline.decode.bytes import Bytes, be16, u8
+from pipeline.decode.protocols import bacnet_events as events
+from pipeline.decode.protocols import bacnet_logs as logs
 from pipeline.decode.protocols import bacnet_properties as properties
 from pipeline.decode.protocols import bacnet_services as services
+from pipeline.decode.protocols import bacnet_transfer as transfer
 from pipeline.decode.protocols.bacnet_codes import (
     ABORT,
     APDU_AT,
@@ -54,20 +57,26 @@ def _recall(w: Row) -> int:
 
 
 @kernel()
-def _open_ended(data: Bytes, at: int, end: int, service: int, named: int, w: Row) -> int:
-    """Services of which only the beginning is read, in request or answer; `named` is the one of an object alone."""
-    found = i64(0)
-    if service == named:
-        found = properties.thing_in(data, at, end, 12, APPLICATION, w)
-        if found >= 0:
-            properties.about(w, w[T_VALUE], 0, -1)
-    elif service == 18:
-        found = services.private(data, at, end, w)
-    elif service == 26:
-        found = properties.single(data, at, end, False, w)
-    elif service > _LAST_CONFIRMED:
+def _object_alone(data: Bytes, at: int, end: int, w: Row) -> int:
+    """The object that DeleteObject asks for, or CreateObject made (15.4, 15.3); the place behind it."""
+    at = properties.thing_in(data, at, end, 12, APPLICATION, w)
+    if at >= 0:
+        properties.about(w, w[T_VALUE], 0, -1)
+    return at
+
+
+@kernel()
+def _either(data: Bytes, at: int, end: int, service: int, answers: bool, w: Row) -> int:
+    """Services that are seldom, in request or answer; of those that are not known only the number is told."""
+    if service == 18:
+        return int(transfer.private(data, at, end, w))
+    if service == 26:
+        return int(logs.ranged(data, at, end, answers, w))
+    if service == 29:
+        return int(events.information(data, at, end, answers, w))
+    if service > _LAST_CONFIRMED:
         w[c.S_ANOMALY] |= _RESERVED
-    return found
+    return _OPEN_ENDED
 
 
 @kernel()
@@ -95,14 +104,17 @@ def _asked(data: Bytes, at: int, end: int, service: int, w: Row) -> int:
         return int(services.communication(data, at, end, w))
     if service == 20:
         return int(services.reinitialize(data, at, end, w))
-    found = i64(0)
-    if service == 0 or service == 2:
-        found = services.event(data, at, end, w)
-    elif service == 10:
-        found = services.create(data, at, end, w)
-    else:
-        found = _open_ended(data, at, end, service, 11, w)
-    return _OPEN_ENDED if found >= 0 else -1
+    if service == 0:
+        return int(events.acknowledge(data, at, end, w))
+    if service == 2:
+        return int(events.notification(data, at, end, w))
+    if service == 27:
+        return int(transfer.life_safety(data, at, end, w))
+    if service == 10:
+        return _OPEN_ENDED if services.create(data, at, end, w) >= 0 else -1
+    if service == 11:
+        return int(_object_alone(data, at, end, w))
+    return int(_either(data, at, end, service, False, w))
 
 
 @kernel()
@@ -120,14 +132,15 @@ def _told(data: Bytes, at: int, end: int, service: int, w: Row) -> int:
         return int(services.clock(data, at, end, w))
     if service == 7 or service == 8:
         return int(services.who(data, at, end, service == 7, w))
-    found = i64(0)
     if service == 3:
-        found = services.event(data, at, end, w)
-    elif service == 4:
-        found = services.private(data, at, end, w)
-    elif service > _LAST_UNCONFIRMED:
+        return int(events.notification(data, at, end, w))
+    if service == 4:
+        return int(transfer.private(data, at, end, w))
+    if service == 10:
+        return int(transfer.write_group(data, at, end, w))
+    if service > _LAST_UNCONFIRMED:
         w[c.S_ANOMALY] |= _RESERVED
-    return _OPEN_ENDED if found >= 0 else -1
+    return _OPEN_ENDED
 
 
 @kernel()
@@ -140,7 +153,11 @@ def _answered(data: Bytes, at: int, end: int, service: int, w: Row) -> int:
         return int(properties.several(data, at, end, properties.RESULT_LISTS, w))
     if service == 6 or service == 7:
         return int(services.file(data, at, end, service == 7, w))
-    return _OPEN_ENDED if _open_ended(data, at, end, service, 10, w) >= 0 else -1
+    if service == 3 or service == 4:
+        return int(events.alarms(data, at, end, service == 4, w))
+    if service == 10:
+        return int(_object_alone(data, at, end, w))
+    return int(_either(data, at, end, service, True, w))
 
 
 @kernel()

@@ -94,10 +94,25 @@ FUNCTIONS: dict[int, str] = {
 
 _STATES = ("cold start", "warm start", "start backup", "end backup", "start restore", "end restore", "abort restore",
            "activate changes")  # fmt: skip
+_EVENT_TYPES = ("change of bitstring", "change of state", "change of value", "command failure", "floating limit",
+                "out of range", "", "", "change of life safety", "extended", "buffer ready", "unsigned range", "",
+                "access event", "double out of range", "signed out of range", "unsigned out of range",
+                "change of characterstring", "change of status flags", "change of reliability", "none",
+                "change of discrete value", "change of timer")  # fmt: skip
+_EVENT_STATES = ("normal", "fault", "offnormal", "high limit", "low limit", "life safety alarm")
+_LIFE_SAFETY = ("none", "silence", "silence audible", "silence visual", "reset", "reset alarm", "reset fault",
+                "unsilence", "unsilence audible", "unsilence visual")  # fmt: skip
 SUBFUNCTIONS: dict[tuple[int, int], str] = {
+    **{(service, k): name for service in (2, 0x103) for k, name in enumerate(_EVENT_TYPES) if name},
+    **{(0, k): name for k, name in enumerate(_EVENT_STATES)},
+    **{(27, k): name for k, name in enumerate(_LIFE_SAFETY)},
+    (26, 3): "by position",
+    (26, 6): "by sequence number",
+    (26, 7): "by time",
+    (29, 1): "more follow",
     **{(17, k): name for k, name in enumerate(("enable", "disable", "disable initiation"))},
     **{(20, k): name for k, name in enumerate(_STATES)},
-    **{(service, priority): f"at priority {priority}" for service in (15, 16) for priority in range(1, 17)},
+    **{(service, k): f"at priority {k}" for service in (15, 16, 0x10A) for k in range(1, 17)},
 }
 
 ERROR_CLASSES = ("device", "object", "property", "resources", "security", "services", "vt", "communication")
@@ -159,14 +174,41 @@ def identity(role: int, value: float) -> str:
     return number_text(role, value)
 
 
+_PARAMETERS = {0: "process", 3: "sequence number", 4: "notification class", 5: "priority", 6: "event type",
+               7: "message", 8: "notify type", 9: "ack required", 10: "from state", 16: "acked state"}  # fmt: skip
+_OF_LOG = {0: "log status", 3: "position", 6: "sequence number", 7: "time", 9: "clock change"}
+_EVENT_VALUE = 1 << 16
+
+
+def _object(thing: int) -> str:
+    """An object such as `analog-input:3`."""
+    kind = thing >> 22 & 0x3FF
+    return f"{OBJECT_TYPES.get(kind, f'type {kind}')}:{thing & 0x3FFFFF}"
+
+
+def _beside(space: int, addr: int, addr_sub: int) -> str:
+    """What is no property: `analog-input:3 priority[1]`, `analog-input:3 event value 5.0`, `group 23 channel 1`."""
+    if space == Space.BACNET_PRIVATE:
+        return f"{VENDORS.get(addr, f'vendor {addr}')} service {addr_sub}"
+    if space == Space.BACNET_GROUP:
+        return f"group {addr} channel {addr_sub}"
+    index = f"[{(addr >> 32) - 1}]" if addr >> 32 else ""
+    if space == Space.BACNET_LOG:
+        return f"{_object(addr)} {_OF_LOG.get(addr_sub, f'part {addr_sub}')}{index}"
+    if addr_sub >= _EVENT_VALUE:
+        return f"{_object(addr)} event value {addr_sub >> 8 & 0xFF}.{addr_sub & 0xFF}"
+    return f"{_object(addr)} {_PARAMETERS.get(addr_sub, f'parameter {addr_sub}')}{index}"
+
+
 def tag(space: int, addr: int, addr_sub: int, register_base: int = 1) -> str:
     """A property of an object, such as `analog-input:3 present-value`, with its array index where it has one."""
     if space == Space.DEVICE_TIME:
         return "clock"
+    if Space.BACNET_EVENT <= space <= Space.BACNET_GROUP:
+        return _beside(space, addr, addr_sub)
     if space != Space.BACNET_PROPERTY:
         return f"space{space}:{addr}.{addr_sub}" if addr_sub else f"space{space}:{addr}"
-    kind, instance, index = addr >> 22 & 0x3FF, addr & 0x3FFFFF, addr >> 32
-    what = f"{OBJECT_TYPES.get(kind, f'type {kind}')}:{instance}"
+    what, index = _object(addr), addr >> 32
     if not addr_sub and not index:
         return what
     name = PROPERTIES.get(addr_sub, f"property {addr_sub}")

@@ -89,16 +89,23 @@ def identify(w: Row, first: int, thing: int, sub: int) -> int:
 
 
 @kernel()
+def doubts(flags: int) -> int:
+    """Quality of a value by the status flags beside it, as their octet has them (12, Status_Flags)."""
+    quality = i64(0)
+    for bit, meaning in _DOUBTS:
+        if flags & bit:
+            quality |= meaning
+    return int(quality)
+
+
+@kernel()
 def _doubt(data: Bytes, first: int, w: Row) -> int:
     """Qualities of an object's present value by its status flags beside it (12, Status_Flags)."""
     for k in range(first, w[c.S_RUNS]):
         run = c.RUNS_AT + k * c.RUN
         if w[run + c.N_ADDR_SUB] != STATUS_FLAGS or w[run + c.N_ENCODING] != _FLAGS_WORD:
             continue
-        flags, quality = u8(data, w[run + c.N_OFFSET] + 2), i64(0)
-        for bit, meaning in _DOUBTS:
-            if flags & bit:
-                quality |= meaning
+        quality = doubts(u8(data, w[run + c.N_OFFSET] + 2))
         for other in range(first, w[c.S_RUNS]):
             place = c.RUNS_AT + other * c.RUN
             if w[place + c.N_ADDR_SUB] == PRESENT_VALUE:

@@ -1,4 +1,4 @@
-"""The other BACnet services: discovery, device control, files, time, subscriptions, private transfer.
+"""The other BACnet services: discovery, device control, files, time, subscriptions, objects.
 
 Clauses are of ANSI/ASHRAE 135-2016.
 """
@@ -276,19 +276,6 @@ def _primitive(data: Bytes, at: int, end: int, w: Row) -> int:
 
 
 @kernel()
-def private(data: Bytes, at: int, end: int, w: Row) -> int:
-    """Private transfer (16.2, 16.3): vendor and the vendor's service; its parameters mean nothing to others."""
-    at = field(data, at, end, 0, CONTEXT, w)
-    if at < 0:
-        return -1
-    w[c.S_ADDR] = w[T_VALUE] & 0xFFFFFFFF
-    at = field(data, at, end, 1, CONTEXT, w)
-    if at >= 0:
-        w[c.S_SUBFUNC] = w[T_VALUE] & 0xFFFFFFFF
-    return at
-
-
-@kernel()
 def create(data: Bytes, at: int, end: int, w: Row) -> int:
     """CreateObject (15.3): the object, or only its type, as its instance is the device's to choose."""
     at = bracket(data, at, end, 0, OPENING, w)
@@ -302,19 +289,6 @@ def create(data: Bytes, at: int, end: int, w: Row) -> int:
         if at >= 0:
             about(w, w[T_VALUE], 0, -1)
     return int(bracket(data, at, end, 0, CLOSING, w))
-
-
-@kernel()
-def event(data: Bytes, at: int, end: int, w: Row) -> int:
-    """The object that an event notification or the acknowledgement of an alarm is about (13.5, 13.8, 13.9)."""
-    at = field(data, at, end, 0, CONTEXT, w)
-    notice = w[c.S_FUNC] & 0xFF != 0
-    if notice:
-        at = thing_in(data, at, end, 1, CONTEXT, w)
-    at = thing_in(data, at, end, 2 if notice else 1, CONTEXT, w)
-    if at >= 0:
-        about(w, w[T_VALUE], 0, -1)
-    return at
 
 
 @kernel()

@@ -91,7 +91,7 @@ def _named(data: Bytes, at: int, end: int, w: Row) -> int:
 
 
 @kernel()
-def _digit(byte: int) -> int:
+def digit(byte: int) -> int:
     """Value of a hexadecimal digit, -1 for none."""
     if 48 <= byte <= 57:
         return byte - 48
@@ -103,16 +103,16 @@ def _block(data: Bytes, at: int, w: Row) -> int:
     """A block's file name: `_`, two digits for its type, five for its number, a letter for where it lies."""
     kind = i64(0)
     for i in range(2):
-        digit = _digit(u8(data, at + 1 + i))
-        if digit < 0:
+        value = digit(u8(data, at + 1 + i))
+        if value < 0:
             return 0
-        kind = kind * 16 + digit
+        kind = kind * 16 + value
     number = i64(0)
     for i in range(5):
-        digit = _digit(u8(data, at + 3 + i))
-        if digit < 0 or digit > 9:
+        value = digit(u8(data, at + 3 + i))
+        if value < 0 or value > 9:
             return 0
-        number = number * 10 + digit
+        number = number * 10 + value
     w[c.S_SUBFUNC] = kind
     w[c.S_ADDR_SUB] = number
     return 0

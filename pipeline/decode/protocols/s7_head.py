@@ -152,6 +152,9 @@ def message(data: Bytes, at: int, end: int, w: Row) -> int:
     w[c.S_KIND] = DATA
     w[c.S_FUNC] = t.COTP | t.DT
     w[c.S_UNIT] = (w[c.X_STATE] >> OPENING) & 0xFF
+    if at >= end:  # a capture that ends with the header before it
+        w[c.S_ANOMALY] |= BAD_LENGTH
+        return 0
     if u8(data, at) == S7_PLUS:
         return _plus(data, at, end, w)
     if u8(data, at) != S7:

@@ -27,7 +27,8 @@ MOST = _FEW + c.HANDOVER
 GOOD = 0xFF
 """Return code of an item that succeeded."""
 
-_KNOWN = np.int64(-(1 << 63))
+KNOWN = np.int64(-(1 << 63))
+"""The bit of an item as a number that says that its syntax is S7ANY."""
 _MANY = 127
 _SPEC, _ANY, _ANY_SIZE = 0x12, 0x10, 10
 _COUNT = int(Anomaly.COUNT_OUT_OF_RANGE | Anomaly.MALFORMED)
@@ -42,7 +43,7 @@ _LAST_ADDRESS = 1 << 24
 
 
 @kernel()
-def _packed(data: Bytes, at: int) -> int:
+def packed(data: Bytes, at: int) -> int:
     """The item at `at` as one number: address, data block, area, transport size and count; 1 for other syntaxes.
 
     Negative for an item of the syntax S7ANY, so that it is never 0.
@@ -51,7 +52,7 @@ def _packed(data: Bytes, at: int) -> int:
         return 1
     word = be32(data, at + 8) & 0xFFFFFF
     word |= (be16(data, at + 6) << 24) | (u8(data, at + 8) << 40) | (u8(data, at + 3) << 48)
-    return int(word | (min(be16(data, at + 4), _MANY) << 56) | _KNOWN)
+    return int(word | (min(be16(data, at + 4), _MANY) << 56) | KNOWN)
 
 
 @kernel()
@@ -62,7 +63,7 @@ def _numbered(word: int) -> bool:
 
 
 @kernel()
-def _space(word: int) -> int:
+def space_of(word: int) -> int:
     """The space of an item, 0 where its syntax or area is not known."""
     return int(t.AREA[(word >> 40) & 0xFF]) if word < 0 else 0
 
@@ -77,7 +78,7 @@ def _each(word: int) -> int:
 
 
 @kernel()
-def _second(word: int) -> int:
+def second_of(word: int) -> int:
     """Second part of an item's address: data block and bytes of an element."""
     if _numbered(word):
         return 0
@@ -87,14 +88,14 @@ def _second(word: int) -> int:
 
 
 @kernel()
-def _without_value(word: int, at: int, direction: int, quality: int, w: Row) -> int:
+def without_value(word: int, at: int, direction: int, quality: int, w: Row) -> int:
     """One point without a value, at an item's address; nothing where that is not known."""
-    space = _space(word)
+    space = space_of(word)
     if space == 0:
         return 0
     run = add_run(w, space, word & 0xFFFFFF, 1, t.NOTHING[(word >> 48) & 0xFF], at, direction, quality)
     if run >= 0:
-        w[c.RUNS_AT + run * c.RUN + c.N_ADDR_SUB] = _second(word)
+        w[c.RUNS_AT + run * c.RUN + c.N_ADDR_SUB] = second_of(word)
     return 0
 
 
@@ -119,12 +120,12 @@ def _raw(data: Bytes, at: int, size: int, sort: int, number: int, direction: int
 
 
 @kernel()
-def _values(data: Bytes, at: int, size: int, word: int, sort: int, number: int, direction: int, w: Row) -> int:
+def values_of(data: Bytes, at: int, size: int, word: int, sort: int, number: int, direction: int, w: Row) -> int:
     """Points of the values of an item, data[at:at + size].
 
     Values of another number than was asked for are told raw: which of them are meant nobody says.
     """
-    space, each = _space(word), _each(word)
+    space, each = space_of(word), _each(word)
     if space == 0 or (each == 0 and size != 1):
         return _raw(data, at, size, sort, number, direction, w)
     form, step, count = t.WORD[(word >> 48) & 0xFF], i64(8 * each), i64(1)
@@ -144,12 +145,12 @@ def _values(data: Bytes, at: int, size: int, word: int, sort: int, number: int, 
     run = add_run(w, space, addr, count, form, at, direction, 0)
     if run >= 0:
         w[c.RUNS_AT + run * c.RUN + c.N_STEP] = step
-        w[c.RUNS_AT + run * c.RUN + c.N_ADDR_SUB] = _second(word)
+        w[c.RUNS_AT + run * c.RUN + c.N_ADDR_SUB] = second_of(word)
     return 0
 
 
 @kernel()
-def _item_size(data: Bytes, at: int, end: int) -> int:
+def item_size(data: Bytes, at: int, end: int) -> int:
     """Bytes of the item at `at`, -1 where it is cut off."""
     if at + 2 > end or at + 2 + u8(data, at + 1) > end:
         return -1
@@ -157,23 +158,34 @@ def _item_size(data: Bytes, at: int, end: int) -> int:
 
 
 @kernel()
-def _about(data: Bytes, at: int, word: int, w: Row) -> int:
-    """The record is about its first item; one of a syntax or area that is not known has no address."""
+def about(word: int, count: int, w: Row) -> int:
+    """The record is about its first item, of so many elements; one of a syntax or area not known has no address."""
     if word >= 0:
-        w[c.S_SUBFUNC] = 0
         return 0
-    w[c.S_SUBFUNC] = u8(data, at + 3)
-    w[c.S_SPACE] = _space(word)
+    w[c.S_SPACE] = space_of(word)
     w[c.S_ADDR] = word & 0xFFFFFF
-    w[c.S_ADDR_SUB] = _second(word)
-    w[c.S_COUNT] = be16(data, at + 4)
-    if _space(word) == 0 or t.BYTES[(word >> 48) & 0xFF] < 0:
+    w[c.S_ADDR_SUB] = second_of(word)
+    w[c.S_COUNT] = count
+    if space_of(word) == 0 or t.BYTES[(word >> 48) & 0xFF] < 0:
         w[c.S_ANOMALY] |= _RESERVED
     return 0
 
 
 @kernel()
-def _data_size(data: Bytes, at: int) -> int:
+def keep(i: int, word: int, w: Row) -> int:
+    """Hand item `i` of a request on to its answer, where there is room."""
+    if i >= MOST:
+        return 0
+    w[c.S_EXTRA] = i + 1
+    if i < _FEW:
+        w[c.S_EXTRA + 1 + i] = word
+    else:
+        hand_on(w, i - _FEW, word)
+    return 0
+
+
+@kernel()
+def data_size(data: Bytes, at: int) -> int:
     """Bytes of the data whose return code is at `at`: their length counts bits for bits, bytes and integers.
 
     What failed may have a length without data, and the transport size null.
@@ -199,41 +211,33 @@ def asked(data: Bytes, at: int, end: int, values: int, limit: int, w: Row) -> in
         w[c.S_ANOMALY] |= _COUNT
     at += 2
     for i in range(count):
-        size = _item_size(data, at, end)
+        size = item_size(data, at, end)
         if size < 0:
             w[c.S_ANOMALY] |= BAD_LENGTH
             return 0
-        word = _packed(data, at)
+        word = packed(data, at)
         if i == 0:
-            _about(data, at, word, w)
-        if i < MOST:
-            w[c.S_EXTRA] = i + 1
-            if i < _FEW:
-                w[c.S_EXTRA + 1 + i] = word
-            else:
-                hand_on(w, i - _FEW, word)
+            w[c.S_SUBFUNC] = u8(data, at + 3) if word < 0 else 0
+            about(word, be16(data, at + 4), w)
+        keep(i, word, w)
         at += size + (size & 1 if i < count - 1 else 0)
         if not writes:
             if count > 1:
-                _without_value(word, at, _UNKNOWN, 0, w)
+                without_value(word, at, _UNKNOWN, 0, w)
             continue
-        if values + 4 > limit or values + 4 + _data_size(data, values) > limit:
+        if values + 4 > limit or values + 4 + data_size(data, values) > limit:
             w[c.S_ANOMALY] |= BAD_LENGTH
             values = limit
             continue
-        size = _data_size(data, values)
-        _values(data, values + 4, size, word, u8(data, values + 1), i + 1, _WRITTEN, w)
+        size = data_size(data, values)
+        values_of(data, values + 4, size, word, u8(data, values + 1), i + 1, _WRITTEN, w)
         values += 4 + size + (size & 1 if i < count - 1 else 0)
     return 0
 
 
 @kernel()
-def _items_of_request(data: Bytes, at: int, end: int, w: Row) -> int:
-    """How many items an answer has; the addresses of a request that asked for another number are not its own."""
-    if end - at < 2:
-        w[c.S_ANOMALY] |= BAD_LENGTH
-        return 0
-    count = u8(data, at + 1)
+def items_of_request(count: int, w: Row) -> int:
+    """An answer has `count` items; the addresses of a request that asked for another number are not its own."""
     w[c.S_FLAGS] |= count << 16
     if w[c.S_HAS_REQUEST] and (w[c.ASKED + c.S_FLAGS] >> 16) & 0xFF != count:
         w[c.S_ANOMALY] |= _CONFLICT
@@ -242,7 +246,16 @@ def _items_of_request(data: Bytes, at: int, end: int, w: Row) -> int:
 
 
 @kernel()
-def _asked_word(i: int, w: Row) -> int:
+def _items_of_answer(data: Bytes, at: int, end: int, w: Row) -> int:
+    """How many items an answer has, by its parameters."""
+    if end - at < 2:
+        w[c.S_ANOMALY] |= BAD_LENGTH
+        return 0
+    return int(items_of_request(u8(data, at + 1), w))
+
+
+@kernel()
+def asked_word(i: int, w: Row) -> int:
     """Item `i` of the request, 0 where it is not known."""
     if w[c.S_HAS_REQUEST] == 0 or i >= w[c.ASKED + c.S_EXTRA]:
         return 0
@@ -250,29 +263,29 @@ def _asked_word(i: int, w: Row) -> int:
 
 
 @kernel()
-def _refused(code: int, word: int, at: int, direction: int, w: Row) -> int:
+def refused(code: int, word: int, at: int, direction: int, w: Row) -> int:
     """An item that failed: the first of them is the record's status."""
     if w[c.S_STATUS] == 0:
         w[c.S_STATUS] = code if code != 0 else t.NO_CODE
-    return _without_value(word, at, direction, _INVALID, w)
+    return without_value(word, at, direction, _INVALID, w)
 
 
 @kernel()
 def read_values(data: Bytes, at: int, end: int, values: int, limit: int, w: Row) -> int:
     """What a read gave: data[values:limit], the parameters data[at:end]."""
-    count = _items_of_request(data, at, end, w)
+    count = _items_of_answer(data, at, end, w)
     for i in range(count):
         if values + 4 > limit:
             w[c.S_ANOMALY] |= BAD_LENGTH
             return 0
-        code, size = u8(data, values), _data_size(data, values)
+        code, size = u8(data, values), data_size(data, values)
         if code != GOOD:
-            _refused(code, _asked_word(i, w), values, _READ, w)
+            refused(code, asked_word(i, w), values, _READ, w)
         if values + 4 + size > limit:
             w[c.S_ANOMALY] |= BAD_LENGTH
             return 0
         if code == GOOD:
-            _values(data, values + 4, size, _asked_word(i, w), u8(data, values + 1), i + 1, _READ, w)
+            values_of(data, values + 4, size, asked_word(i, w), u8(data, values + 1), i + 1, _READ, w)
         values += 4 + size + (size & 1 if i < count - 1 else 0)
     return 0
 
@@ -280,11 +293,11 @@ def read_values(data: Bytes, at: int, end: int, values: int, limit: int, w: Row)
 @kernel()
 def write_codes(data: Bytes, at: int, end: int, codes: int, limit: int, w: Row) -> int:
     """What became of each item of a write: a return code each, data[codes:limit]."""
-    count = _items_of_request(data, at, end, w)
+    count = _items_of_answer(data, at, end, w)
     if limit - codes < count:
         w[c.S_ANOMALY] |= BAD_LENGTH
     for i in range(min(count, max(limit - codes, 0))):
         code = u8(data, codes + i)
         if code != GOOD:
-            _refused(code, _asked_word(i, w), codes + i, _ECHO, w)
+            refused(code, asked_word(i, w), codes + i, _ECHO, w)
     return 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 from pipeline.decode.protocols.base import ProtocolNames, number_text
 from pipeline.decode.protocols.s7_types import (
     COTP,
@@ -10,6 +12,9 @@ from pipeline.decode.protocols.s7_types import (
     PLUS,
     SIZES,
     USERDATA,
+    AlarmPart,
+    BlockPart,
+    DiagnosticPart,
 )
 from schemas.codes import Identity, Protocol, Space
 
@@ -74,7 +79,40 @@ FUNCTIONS: dict[int, str] = (
 
 _BLOCKS = {0x08: "OB", 0x0A: "DB", 0x0B: "SDB", 0x0C: "FC", 0x0D: "SFC", 0x0E: "FB", 0x0F: "SFB"}
 _SUBFUNCTIONS: dict[int, dict[int, str]] = {
-    2: {1: "read cyclically", 4: "unsubscribe", 5: "read on change"},
+    0: {
+        0: "stop",
+        1: "warm restart",
+        2: "run",
+        3: "hot restart",
+        4: "hold",
+        6: "cold restart",
+        9: "redundant run",
+        11: "link-up",
+        12: "update",
+    },
+    1: {
+        0x01: "block status",
+        0x02: "watch variables",
+        0x03: "interrupt stack",
+        0x04: "block stack",
+        0x05: "local data stack",
+        0x06: "measure time",
+        0x07: "select forces",
+        0x08: "modify variables",
+        0x09: "force variables",
+        0x0A: "breakpoint",
+        0x0B: "leave hold",
+        0x0C: "memory reset",
+        0x0D: "disable job",
+        0x0E: "enable job",
+        0x0F: "delete job",
+        0x10: "list jobs",
+        0x11: "read job",
+        0x12: "replace job",
+        0x13: "block status",
+        0x16: "flash LED",
+    },
+    2: {1: "read cyclically", 4: "unsubscribe", 5: "read on change", 7: "change variables", 8: "read data record"},
     3: {1: "list blocks", 2: "list blocks of type", 3: "block information"},
     4: {
         0x01: "read system status list",
@@ -176,12 +214,42 @@ _LETTER: dict[int, str] = {
 _WIDTH = {0: "x", 1: "b", 2: "w", 4: "d"}
 
 
+_TOLD = (Space.S7_BLOCK, Space.S7_ALARM, Space.S7_DIAGNOSTIC, Space.S7_MODE, Space.S7_JOB)
+
+
+def _told(space: int, addr: int, addr_sub: int) -> str:
+    """What is no variable, such as `db5 checksum`, `alarm 60000001 signals`, `mode`."""
+    if space == Space.S7_MODE:
+        return "mode"
+    if space == Space.S7_JOB:
+        kind = SUBFUNCTIONS.get((USERDATA | 1, addr >> 8), f"function {addr >> 8}")
+        return f"job {addr & 0xFF}: {kind}"
+    if space == Space.S7_BLOCK:
+        kind, part = _BLOCKS.get(addr >> 16, f"block type {addr >> 16:02x} ").lower(), _part(BlockPart, addr_sub)
+        return f"{kind}s" if addr_sub == BlockPart.COUNT else f"{kind}{addr & 0xFFFF} {part}"
+    if space == Space.S7_DIAGNOSTIC:
+        return f"diagnosis {addr:04x} {_part(DiagnosticPart, addr_sub)}"
+    event, element = addr & 0xFFFFFFFF, addr >> 32
+    if addr_sub < AlarmPart.VALUE:
+        return f"alarm {event:08x} {_part(AlarmPart, addr_sub)}"
+    going = addr_sub >= AlarmPart.VALUE_GOING
+    number = addr_sub - (AlarmPart.VALUE_GOING if going else AlarmPart.VALUE) + 1
+    return f"alarm {event:08x} value {number}{' as it went' if going else ''}[{element}]"
+
+
+def _part(parts: type[IntEnum], number: int) -> str:
+    """The name of a part in small letters."""
+    return parts(number).name.lower().replace("_", " ") if number in parts.__members__.values() else f"part {number}"
+
+
 def tag(space: int, addr: int, addr_sub: int, register_base: int = 1) -> str:
     """A variable as engineers write it, in small letters, such as `db5.dbd8`, `mw10`, `q4.1`, `t7`."""
     if space in (Space.S7_COUNTER, Space.S7_TIMER):
         return f"{'c' if space == Space.S7_COUNTER else 't'}{addr}"
     if space == Space.S7_SYSTEM_STATUS:
         return f"szl:{addr:04x}.{addr_sub:04x}"
+    if space in _TOLD:
+        return _told(space, addr, addr_sub)
     if space not in _LETTER:
         return f"space{space}:{addr}.{addr_sub}" if space else f"item {addr_sub & 0xFFFF} byte {addr // 8}"
     letter, block, size = _LETTER[space], addr_sub & 0xFFFF, addr_sub >> 16

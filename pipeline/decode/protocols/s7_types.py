@@ -7,6 +7,7 @@ stacks agree on.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,20 +113,26 @@ USERDATA = 0x200
 """Functions of userdata: this, and the group."""
 MODE, PROGRAMMER, CYCLIC, BLOCKS, CPU, SECURITY, BSEND, CLOCK, NC = 0, 1, 2, 3, 4, 5, 6, 7, 15
 SZL, PASSWORD = 0x01, 0x01
+WATCH, MODIFY, FORCE = 0x02, 0x08, 0x09
+DISABLE_JOB, ENABLE_JOB, DELETE_JOB, LIST_JOBS, READ_JOB, REPLACE_JOB = range(0x0D, 0x13)
+"""Programmer commands: tables of variables that are watched, modified or forced, and the jobs that do so."""
+CYCLIC_READ, UNSUBSCRIBE, ON_CHANGE, CHANGE_ITEMS = 0x01, 0x04, 0x05, 0x07
+MESSAGES, DIAGNOSTIC, ALARM_QUERY, SCAN = 0x02, 0x03, 0x13, 0x09
 
 USER_OPS: dict[tuple[int, int], Op] = {
     **{(PROGRAMMER, sub): Op.DIAGNOSE for sub in range(256)},
-    (PROGRAMMER, 0x08): Op.WRITE,
-    (PROGRAMMER, 0x09): Op.FORCE,
+    (PROGRAMMER, MODIFY): Op.WRITE,
+    (PROGRAMMER, FORCE): Op.FORCE,
     (PROGRAMMER, 0x0C): Op.MEMORY_RESET,
-    (CYCLIC, 0x01): Op.READ,
-    (CYCLIC, 0x04): Op.SESSION,
-    (CYCLIC, 0x05): Op.READ,
+    (CYCLIC, CYCLIC_READ): Op.READ,
+    (CYCLIC, UNSUBSCRIBE): Op.SESSION,
+    (CYCLIC, ON_CHANGE): Op.READ,
+    (CYCLIC, CHANGE_ITEMS): Op.READ,
     (BLOCKS, 0x01): Op.DISCOVER,
     (BLOCKS, 0x02): Op.DISCOVER,
     (BLOCKS, 0x03): Op.DISCOVER,
     (CPU, SZL): Op.DIAGNOSE,
-    **{(CPU, sub): Op.ALARM for sub in range(2, 0x14)},
+    **{(CPU, sub): Op.ALARM for sub in (*range(2, 0x14), 0x16)},
     (SECURITY, PASSWORD): Op.AUTHENTICATE,
     (SECURITY, 0x02): Op.AUTHENTICATE,
     (CLOCK, 0x01): Op.READ,
@@ -137,6 +144,53 @@ USER_OP: NDArray[np.int64] = np.full((16, 256), int(Op.VENDOR), np.int64)
 USER_OP[MODE, :] = int(Op.REPORT)
 for (_group, _sub), _op in USER_OPS.items():
     USER_OP[_group, _sub] = int(_op)
+
+
+class BlockPart(IntEnum):
+    """What a point of Space.S7_BLOCK says of its block; the second part of its address."""
+
+    COUNT = 1
+    LANGUAGE = 2
+    FLAGS = 3
+    LOAD_MEMORY = 4
+    PROTECTION = 5
+    INTERFACE = 6
+    ADDITIONAL = 7
+    LOCAL_DATA = 8
+    CODE = 9
+    AUTHOR = 10
+    FAMILY = 11
+    NAME = 12
+    VERSION = 13
+    CHECKSUM = 14
+
+
+class AlarmPart(IntEnum):
+    """What a point of Space.S7_ALARM says of its message; associated values are VALUE and their number."""
+
+    SUBJECT = 0
+    SIGNALS = 1
+    STATE = 2
+    ACKNOWLEDGED_GOING = 3
+    ACKNOWLEDGED_COMING = 4
+    GOING = 5
+    COMING = 6
+    CHANGED = 7
+    WENT = 8
+    TYPE = 9
+    VALUE = 16
+    VALUE_GOING = 32
+
+
+class DiagnosticPart(IntEnum):
+    """What a point of Space.S7_DIAGNOSTIC says of its entry."""
+
+    PRIORITY = 1
+    BLOCK = 2
+    DATA_ID = 3
+    INFO_1 = 4
+    INFO_2 = 5
+
 
 # --- COTP and S7comm-plus
 COTP = 0x100

@@ -9,10 +9,13 @@ from detectors.jit import i64, kernel
 from pipeline.decode import forms as f
 from pipeline.decode import layout as c
 from pipeline.decode.bytes import Bytes, be16, u8
-from pipeline.decode.naming import add_name
 from pipeline.decode.notes import note, noted
 from pipeline.decode.protocols import s7_types as t
+from pipeline.decode.protocols.s7_alarms import later_answer, messages, mode
+from pipeline.decode.protocols.s7_blocks import blocks, follows, text_length
+from pipeline.decode.protocols.s7_cyclic import cyclic, ended
 from pipeline.decode.protocols.s7_head import BAD_LENGTH, REQUEST, RESPONSE, UNSOLICITED
+from pipeline.decode.protocols.s7_tables import started, tables
 from pipeline.decode.runs import add_run
 from pipeline.decode.values import s7_clock_ms
 from schemas.codes import Anomaly, Direction, Identity, Op, RecordFlag, S7Flag, Space
@@ -53,19 +56,6 @@ _COMPONENTS = _components()
 
 
 @kernel()
-def _length(data: Bytes, at: int, most: int) -> int:
-    """Characters of a text that is filled up with zeros or spaces."""
-    size = i64(0)
-    for i in range(most):
-        byte = u8(data, at + i)
-        if byte == 0:
-            break
-        if byte != 32:
-            size = i64(i + 1)
-    return int(size)
-
-
-@kernel()
 def _says(role: int, encoding: int, at: int, size: int, w: Row) -> int:
     """A point of what the device says that it is."""
     run = add_run(w, _IDENTITY, role, 1, encoding, at, _READ, 0)
@@ -85,14 +75,14 @@ def _identity(data: Bytes, at: int, each: int, count: int, lists: int, w: Row) -
         place = at + i * each
         index = be16(data, place) & 0xFF
         if lists == MODULE_IDENTIFICATION:
-            size = _length(data, place + 2, 20)
+            size = text_length(data, place + 2, 20)
             if index == 1 and size > 0:
                 _says(_PRODUCT_CODE, c.ENC_TEXT, place + 2, size, w)
             if (index == 6 or index == 7) and u8(data, place + 24) == 86:
                 _says(_HARDWARE if index == 6 else _FIRMWARE, _VERSION, place + 24, 4, w)
             continue
         role = _COMPONENTS[index & 15] if index < 16 else i64(0)
-        size = _length(data, place + 2, each - 2)
+        size = text_length(data, place + 2, each - 2)
         if role > 0 and size > 0:
             _says(role, c.ENC_TEXT, place + 2, size, w)
     return 0
@@ -150,16 +140,6 @@ def _status_list(data: Bytes, at: int, end: int, sequence: int, w: Row) -> int:
 
 
 @kernel()
-def _blocks(data: Bytes, at: int, end: int, w: Row) -> int:
-    """What is asked about blocks: of a type, or of one, whose type, number and place are its name."""
-    if w[c.S_KIND] != REQUEST:
-        return 0
-    if w[c.S_SUBFUNC] == 2 or w[c.S_SUBFUNC] == 3:
-        w[c.S_NAME_ID] = add_name(data, at, min(end - at, 8), w)
-    return 0
-
-
-@kernel()
 def _clock(data: Bytes, at: int, end: int, w: Row) -> int:
     """A time, and the bytes as they stand there where they are none."""
     if end - at < 10:
@@ -188,6 +168,58 @@ def _outcome(data: Bytes, at: int, end: int, values: int, limit: int, w: Row) ->
 
 
 @kernel()
+def _paired(w: Row) -> int:
+    """An answer is about what was asked, where it answers that."""
+    if w[c.ASKED + c.S_FUNC] != w[c.S_FUNC] or w[c.ASKED + c.S_SUBFUNC] != w[c.S_SUBFUNC]:
+        w[c.S_ANOMALY] |= _CONFLICT
+        w[c.S_HAS_REQUEST] = 0
+        return 0
+    w[c.S_OP] = w[c.ASKED + c.S_OP]
+    w[c.S_SPACE] = w[c.ASKED + c.S_SPACE]
+    w[c.S_ADDR] = w[c.ASKED + c.S_ADDR]
+    w[c.S_COUNT] = w[c.ASKED + c.S_COUNT]
+    w[c.S_ADDR_SUB] = w[c.ASKED + c.S_ADDR_SUB]
+    w[c.S_NAME_ID] = w[c.ASKED + c.S_NAME_ID]
+    return 0
+
+
+@kernel()
+def _without_data(data: Bytes, at: int, end: int, group: int, sub: int, w: Row) -> bool:
+    """What is said whether or not data follows; whether that is all."""
+    if group == t.CPU and sub == t.SZL:
+        return bool(_later_part(data, at, end, w))
+    if group == t.CPU and sub == t.ALARM_QUERY:
+        return bool(later_answer(data, at, end, w))
+    if group == t.BLOCKS:
+        return bool(follows(data, at, end, w))
+    if group == t.MODE:
+        mode(data, at, end, w)
+    elif group == t.PROGRAMMER:
+        started(u8(data, at + 7), w)
+    elif group == t.CYCLIC and sub == t.UNSUBSCRIBE:
+        ended(w)
+    elif group == t.SECURITY and sub == t.PASSWORD and w[c.S_KIND] == REQUEST:
+        w[c.S_FLAGS] |= _PASSWORD
+        return True
+    return False
+
+
+@kernel()
+def _contents(data: Bytes, at: int, end: int, number: int, w: Row) -> int:
+    """What the data of userdata says; `number` is the sequence number of the parameters."""
+    group, sub = w[c.S_FUNC] & 15, w[c.S_SUBFUNC]
+    if group == t.CPU:
+        return int(_status_list(data, at, end, number, w) if sub == t.SZL else messages(data, at, end, w))
+    if group == t.CYCLIC:
+        return int(cyclic(data, at, end, number, w))
+    if group == t.PROGRAMMER:
+        return int(tables(data, at, end, number, w))
+    if group == t.BLOCKS:
+        return int(blocks(data, at, end, number, w))
+    return int(_clock(data, at, end, w)) if group == t.CLOCK else 0
+
+
+@kernel()
 def userdata(data: Bytes, at: int, end: int, values: int, limit: int, w: Row) -> int:
     """Userdata with parameters data[at:end] and data data[values:limit]."""
     group, sub = w[c.S_FUNC] & 15, w[c.S_SUBFUNC] & 0xFF
@@ -199,19 +231,8 @@ def userdata(data: Bytes, at: int, end: int, values: int, limit: int, w: Row) ->
     elif w[c.S_KIND] == RESPONSE:
         _outcome(data, at, end, values, limit, w)
         if w[c.S_HAS_REQUEST]:
-            if w[c.ASKED + c.S_FUNC] != w[c.S_FUNC] or w[c.ASKED + c.S_SUBFUNC] != sub:
-                w[c.S_ANOMALY] |= _CONFLICT
-                w[c.S_HAS_REQUEST] = 0
-            else:
-                w[c.S_OP] = w[c.ASKED + c.S_OP]
-                w[c.S_SPACE] = w[c.ASKED + c.S_SPACE]
-                w[c.S_ADDR] = w[c.ASKED + c.S_ADDR]
-                w[c.S_ADDR_SUB] = w[c.ASKED + c.S_ADDR_SUB]
-                w[c.S_NAME_ID] = w[c.ASKED + c.S_NAME_ID]
-    if group == t.CPU and sub == t.SZL and _later_part(data, at, end, w):
-        return 0
-    if group == t.SECURITY and sub == t.PASSWORD and w[c.S_KIND] == REQUEST:
-        w[c.S_FLAGS] |= _PASSWORD
+            _paired(w)
+    if _without_data(data, at, end, group, sub, w):
         return 0
     if limit - values < 4 or u8(data, values) != _GOOD:
         return 0
@@ -220,10 +241,4 @@ def userdata(data: Bytes, at: int, end: int, values: int, limit: int, w: Row) ->
     if place + size > limit:
         w[c.S_ANOMALY] |= BAD_LENGTH
         size = limit - place
-    if group == t.CPU and sub == t.SZL:
-        return _status_list(data, place, place + size, u8(data, at + 7), w)
-    if group == t.BLOCKS:
-        return _blocks(data, place, place + size, w)
-    if group == t.CLOCK:
-        return _clock(data, place, place + size, w)
-    return 0
+    return int(_contents(data, place, place + size, u8(data, at + 7), w))

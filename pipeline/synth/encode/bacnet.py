@@ -208,3 +208,35 @@ def changed(process: int, device: int, thing: int, *values: tuple[int, bytes], r
     """Contents of a COV notification."""
     listed = b"".join(ctx(0, sub) + within(2, value) for sub, value in values)
     return ctx(0, process) + ctx_oid(1, oid(DEVICE, device)) + ctx_oid(2, thing) + ctx(3, remaining) + within(4, listed)
+
+
+# --- events and logs
+
+
+def stamped(number: int, content: bytes) -> bytes:
+    """A time stamp of a date and a time within brackets."""
+    return within(number, within(2, content))
+
+
+def notified(
+    process: int, device: int, thing: int, when: bytes, kind: int, states: tuple[int, int], values: bytes = b"",
+    *, text: bytes = b"", notify: int = 0, priority: int = 100, ack: bool = True, group: int = 1,
+) -> bytes:  # fmt: skip
+    """Contents of an event notification; `when` is a time stamp with tag 3, `values` what stands within tag 12."""
+    said = ctx(0, process) + ctx_oid(1, oid(DEVICE, device)) + ctx_oid(2, thing) + when
+    said += ctx(4, group) + ctx(5, priority) + ctx(6, kind) + (tag(7, b"\0" + text) if text else b"") + ctx(8, notify)
+    if notify != 2:  # an acknowledgement has neither
+        said += ctx(9, ack) + ctx(10, states[0])
+    return said + ctx(11, states[1]) + (within(12, values) if values else b"")
+
+
+def logged(when: bytes, datum: bytes, flags: bytes = b"") -> bytes:
+    """A record of a log: its time, what was logged, status flags."""
+    return within(0, when) + within(1, datum) + flags
+
+
+def summarised(thing: int, state: int, acked: str, priorities: tuple[int, int, int]) -> bytes:
+    """An object of an answer to GetEventInformation."""
+    stamps = b"".join(tag(0, b"\xff\xff\xff\xff") for _ in range(3))
+    said = ctx_oid(0, thing) + ctx(1, state) + tag(2, bits(acked)[1:]) + within(3, stamps) + ctx(4, 0)
+    return said + tag(5, bits("111")[1:]) + within(6, b"".join(unsigned(priority) for priority in priorities))

@@ -66,12 +66,74 @@ def filled(items: Sequence[bytes]) -> bytes:
 
 
 def user(
-    kind: int, group: int, sub: int, data: bytes = b"", *, more: int = 0, error: int = 0, part: int = 0
+    kind: int, group: int, sub: int, data: bytes = b"", *, more: int = 0, error: int = 0, part: int = 0, number: int = 1
 ) -> tuple[bytes, bytes]:
-    """Parameters and data of userdata: kind 4 asks, 8 answers, 0 is unasked."""
+    """Parameters and data of userdata: kind 4 asks, 8 answers, 0 is unasked; `number` is the sequence number."""
     answer = struct.pack("!BBH", part, more, error) if kind != 4 else b""
-    head = bytes([0, 1, 0x12, 4 + len(answer), 0x11 if kind == 4 else 0x12, kind << 4 | group, sub, 1])
+    head = bytes([0, 1, 0x12, 4 + len(answer), 0x11 if kind == 4 else 0x12, kind << 4 | group, sub, number])
     return head + answer, value(D_OCTETS, data) if data else b"\x0a\0\0\0"
+
+
+def next_part(group: int, sub: int, number: int, part: int) -> bytes:
+    """Parameters of userdata that ask for the next part of an answer."""
+    return bytes([0, 1, 0x12, 8, 0x12, 4 << 4 | group, sub, number, part, 0, 0, 0])
+
+
+def clock(text: str) -> bytes:
+    """A DATE_AND_TIME from its digits, such as `260105 101500 123 2`: to milliseconds, and the weekday."""
+    return bytes.fromhex(text)
+
+
+def subscription(*items: bytes, base: int = 1, factor: int = 2) -> bytes:
+    """Data that subscribe to variables, sent every `factor` units of 100 ms, 1 s or 10 s (base 0, 1 or 2)."""
+    return struct.pack("!HBB", len(items), base, factor) + filled(items)
+
+
+def sent(*items: bytes) -> bytes:
+    """Data of a subscription: values with their return codes."""
+    return struct.pack("!H", len(items)) + filled(items)
+
+
+def variable(area: int, width: int, start: int, *, many: int = 1, block: int = 0) -> bytes:
+    """A variable of a table: area, width (0 bit, 1 to 3 bytes and words, 4 timer or counter), how many or which bit."""
+    return struct.pack("!BBHH", area << 4 | width, many, block, start)
+
+
+def even(items: Sequence[bytes]) -> bytes:
+    """Values of a table, each filled up to an even length."""
+    return b"".join(item + b"\0" * (len(item) & 1) for item in items)
+
+
+def command(data: bytes, parameters: bytes = bytes(20)) -> bytes:
+    """Data of a programmer's command: sizes, parameters, and what it is about."""
+    return struct.pack("!HH", len(parameters), len(data)) + parameters + data
+
+
+def alarm(syntax: int, event: int, flags: bytes = b"", *values: bytes) -> bytes:
+    """An object of a message: its event id, bytes of signals, associated values."""
+    return struct.pack("!BBBBI", 0x12, 6 + len(flags), syntax, len(values), event) + flags + filled(values)
+
+
+def told(*objects: bytes, head: bytes = b"") -> bytes:
+    """Data of a message with its objects; `head` is the time, where it has one."""
+    return head + bytes([0, len(objects)]) + b"".join(objects)
+
+
+def pending(event: int, flags: bytes, came: bytes, value_came: bytes, went: bytes, value_went: bytes) -> bytes:
+    """An ALARM_S in the answer to a query: signals and acknowledgements, and times with values."""
+    body = struct.pack("!BIB", 4, event, 0) + flags + came + value_came + went + value_went
+    return bytes([len(body), 0, 0]) + body
+
+
+def block_information(
+    kind: bytes, number: int, *, code: tuple[int, int] = (0, 0), interface: tuple[int, int] = (0, 0),
+    size: int = 0, texts: tuple[bytes, bytes, bytes] = (b"", b"", b""), version: int = 0x10, checksum: int = 0,
+) -> bytes:  # fmt: skip
+    """What a block says of itself; times are milliseconds of the day, and days since 1984."""
+    head = struct.pack("!BBHH2sBBBBHII", 1, 0, 74, 0x2200, b"pp", 1, 1, 5, int(kind, 16), number, size + 94, 0)
+    times = b"".join(struct.pack("!IH", *time) for time in (code, interface))
+    named = b"".join(text.ljust(8, b"\0") for text in texts)
+    return head + times + struct.pack("!4H", 28, 0, 2, size) + named + struct.pack("!BBHII", version, 0, checksum, 0, 0)
 
 
 def transfer(function: int, name: bytes = b"", *, error: int = 0, number: int = 0, tail: bytes = b"") -> bytes:
