@@ -70,9 +70,10 @@ def count(n: int) -> bytes:
 
 @case
 def enip_session() -> list[Packet]:
-    """Services and identity listed, a session opened, refused in another version, and closed."""
+    """A legacy command, services and identity listed, a session opened, refused in another version, and closed."""
     talk = line()
     talk.open()
+    talk.command(0, 1, session=0).command(1, 1, b"\1\0\1\0\x24\0", session=0)
     services = struct.pack("<HHHHH16s", 1, 0x100, 20, 1, 0x120, b"Communications")
     talk.command(0, 4, session=0).command(1, 4, services, session=0)
     item = struct.pack("<H", 1) + struct.pack("!hHI8x", 2, 44818, 0x0A000002) + NAME + b"\3"
@@ -301,7 +302,7 @@ def enip_attribute_lists() -> list[Packet]:
 
 @case
 def enip_whole_objects() -> list[Packet]:
-    """Objects read as a whole: identity, TCP/IP interface, Ethernet link; fields of attributes one by one; cut off."""
+    """Objects read as a whole: identity, TCP/IP interface, Ethernet link, message router; fields of attributes one by one; cut off."""
     talk = line().connect()
     talk.ask(e.GET_ALL, e.instance(1, 1)).tell(e.GET_ALL, NAME + b"\3")
     path = bytes.fromhex("0200 20f6 2401")
@@ -312,6 +313,7 @@ def enip_whole_objects() -> list[Packet]:
     single = ((0xF5, 5, ADDRESSES), (0xF5, 9, struct.pack("<BBHI", 1, 0, 4, 0xEFC00001)), (0xF6, 6, b"\1\0\x64\0"),
               (0xF6, 10, b"\6Port 1"), (0xF6, 10, b"\0"), (0xF6, 11, struct.pack("<IBHBHB", 3, 2, 10, 0, 100, 1)),
               (4, 4, b"\x20\0"))  # fmt: skip
+    talk.ask(e.GET_ALL, e.instance(2, 1)).tell(e.GET_ALL, struct.pack("<6H", 3, 1, 2, 0xF5, 128, 3))
     for family, number, data in single:
         talk.ask(GET_SINGLE, e.instance(family, 1) + bytes([0x30, number])).tell(GET_SINGLE, data)
     talk.ask(GET_SINGLE, e.instance(1, 0) + b"\x30\1").tell(GET_SINGLE, b"\1\0")

@@ -20,7 +20,7 @@ FIELDS: dict[str, str] = {
     "addresses": "address of each bit or register",
     "masks": "AND and OR mask",
     "objects": "device identification objects",
-    "length": "length field of the MBAP header",
+    "length": "length field of the header",
     "data": "bytes without a meaning to the parser",
     "request": "packet of the request that a response answers",
     "response_us": "time from request to response, in microseconds",
@@ -43,6 +43,7 @@ FIELDS: dict[str, str] = {
     "attribute": "attribute of an object",
     "called": "called TSAP",
     "calling": "calling TSAP",
+    "session": "session handle",
     "version": "version of S7comm-plus",
     "times": "the device's own time of each value, in milliseconds",
 }

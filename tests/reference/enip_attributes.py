@@ -74,7 +74,10 @@ def told(family: int, instance: int, data: bytes) -> list[Point]:
 
 
 def unknown(number: int, data: bytes, last: bool) -> list[Point]:
-    """A value without a layout: a number of one, two or four bytes where it is certain that it ends there."""
-    if last and len(data) in (1, 2, 4):
+    """A value without a layout: words without an address unless it is the last, a number where it has the size of one, else bytes."""
+    if not last:
+        words = [data[k : k + 2] for k in range(0, len(data), 2)]
+        return [(number, float(int.from_bytes(word, "little")), False) for word in words]
+    if len(data) in (1, 2, 4, 8):
         return [(number, float(int.from_bytes(data, "little")), True)]
-    return [(number, data.decode("latin-1"), last)] if data else []
+    return [(number, data.decode("latin-1"), True)] if data else []

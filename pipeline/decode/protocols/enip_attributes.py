@@ -1,6 +1,7 @@
 """Attributes of CIP objects whose layout their public definition gives; what is not here stays raw.
 
-Clauses: The CIP Networks Library, volume 1, 4-4.1 (attributes of classes), 5-2 (identity), 5-5 (assembly), 3-5.2
+Clauses: The CIP Networks Library, volume 1, 4-4.1 (attributes of classes), 5-2 (identity), 5-3 (message
+router), 5-5 (assembly), 3-5.2
 (connection manager); volume 2, 5-3 (TCP/IP interface), 5-4 (Ethernet link), 5-7 (QoS); types: volume 1, C-6.1.
 """
 
@@ -26,7 +27,7 @@ def octets(count: int) -> int:
 
 
 Field = tuple[str, int]
-IDENTITY, ASSEMBLY, CONNECTION_MANAGER, QOS, TCP_IP, ETHERNET = 0x01, 0x04, 0x06, 0x48, 0xF5, 0xF6
+IDENTITY, ROUTER, ASSEMBLY, CONNECTION_MANAGER, QOS, TCP_IP, ETHERNET = 0x01, 0x02, 0x04, 0x06, 0x48, 0xF5, 0xF6
 OF_CLASS = 0
 """Stands for any class: attributes of the class itself, which is instance 0."""
 
@@ -62,6 +63,9 @@ ATTRIBUTES: dict[tuple[int, int], tuple[str, tuple[Field, ...]]] = {
     (IDENTITY, 8): ("state", (("", USINT),)),
     (IDENTITY, 9): ("configuration consistency", (("", UINT),)),
     (IDENTITY, 10): ("heartbeat interval", (("", USINT),)),
+    (ROUTER, 1): ("classes", (("", WORDS),)),
+    (ROUTER, 2): ("largest number of connections", (("", UINT),)),
+    (ROUTER, 3): ("connections", (("", UINT),)),
     (ASSEMBLY, 1): ("number of members", (("", UINT),)),
     (ASSEMBLY, 4): ("size", (("", UINT),)),
     (CONNECTION_MANAGER, 1): ("open requests", (("", UINT),)),
@@ -107,7 +111,7 @@ ATTRIBUTES: dict[tuple[int, int], tuple[str, tuple[Field, ...]]] = {
 }
 """(class, attribute) to its name and its fields, in the order of the wire."""
 
-WHOLE: dict[int, tuple[int, int]] = {IDENTITY: (7, 10), TCP_IP: (6, 13), ETHERNET: (3, 10)}
+WHOLE: dict[int, tuple[int, int]] = {IDENTITY: (7, 10), ROUTER: (1, 3), TCP_IP: (6, 13), ETHERNET: (3, 10)}
 """Of an object that is read as a whole: attributes that must be there, and that may be, one behind the other from 1."""
 
 

@@ -32,6 +32,7 @@ _VENDOR, _CODE, _FIRMWARE, _SERIAL, _MODEL = (
 _INVALID, _ADDRESS_UNKNOWN = int(Quality.INVALID), int(Quality.ADDRESS_UNKNOWN)
 _WRAPPED = int(CipFlag.UNCONNECTED_SEND)
 _U16, _U32, _VERSION, _NOTHING = f.form(f.V_U16LE), f.form(f.V_U32LE), f.form(f.V_U16BE), f.form(f.V_NONE)
+_FIRST_IDENTITY = t.IDENTITY << 32 | 1
 _MOST_RAW = 512
 """Bytes of a field that are told, at most."""
 SIZE_OF_ASSEMBLY = 0x5A55
@@ -136,12 +137,26 @@ def _field(data: Bytes, at: int, kind: int, sub: int, direction: int, w: Row) ->
 
 
 @kernel()
+def _words(at: int, size: int, number: int, direction: int, quality: int, w: Row) -> int:
+    """Bytes of which nobody knows what they are: words, and a byte that is left over, all at one address."""
+    for part in range(2):
+        first, many = (at, size // 2) if part == 0 else (at + size - 1, size & 1)
+        run = add_run(w, w[c.S_SPACE], w[c.S_ADDR], many, t.RAW[2 - part], first, direction, quality)
+        if run >= 0:
+            w[c.RUNS_AT + run * c.RUN + c.N_STEP] = 0
+            w[c.RUNS_AT + run * c.RUN + c.N_ADDR_SUB] = number
+    return 0
+
+
+@kernel()
 def _raw(at: int, end: int, number: int, direction: int, quality: int, w: Row) -> int:
     """A value whose type nobody said: a number where it has the size of one, else its bytes."""
     size = end - at
     if size <= 0:
         return 0
-    if size <= 4 and t.RAW[size] != 0 and quality == 0:
+    if quality != 0:
+        return _words(at, size, number, direction, quality, w)
+    if size <= 8 and t.RAW[size] != 0:
         return _point(t.RAW[size], at, i64(0), number, direction, quality, w)
     return _point(i64(c.ENC_BYTES), at, size, number, direction, quality, w)
 
@@ -174,7 +189,7 @@ def _identifies(data: Bytes, at: int, number: int, w: Row) -> int:
 @kernel()
 def _tell(data: Bytes, at: int, end: int, number: int, direction: int, w: Row) -> int:
     """The points of an attribute whose size is known."""
-    if w[c.S_ADDR] == t.IDENTITY << 32 | 1 and direction == _READ and _identifies(data, at, number, w):
+    if w[c.S_ADDR] == _FIRST_IDENTITY and direction == _READ and _identifies(data, at, number, w):
         return 0
     place = _definition(w[c.S_ADDR], number)
     many = MANY[place]
@@ -283,11 +298,11 @@ def tell_list(data: Bytes, at: int, end: int, gives: bool, w: Row) -> int:
 
 @kernel()
 def whole(data: Bytes, at: int, end: int, w: Row) -> int:
-    """Get_Attributes_All (A-4.2) of an object whose definition says what it gives."""
+    """Get_Attributes_All (A-4.2): by the definition of the object, else raw."""
     addr = w[c.S_ADDR]
     row = ROW[addr >> 32] if w[c.S_SPACE] == _ATTRIBUTE and addr >> 32 < 256 and addr & 0xFFFFFFFF else i64(-1)
     if row < 0 or MOST[row] == 0:
-        return 0
+        return _raw(at, end, i64(0), i64(_READ), i64(0), w) if w[c.S_SPACE] == _ATTRIBUTE else 0
     if addr >> 32 == t.IDENTITY:
         w[c.S_OP] = _IDENTIFY
     number = i64(1)
@@ -304,12 +319,26 @@ def whole(data: Bytes, at: int, end: int, w: Row) -> int:
 
 
 @kernel()
+def _listed_beside(at: int, number: int, encoding: int, w: Row) -> int:
+    """An attribute of the identity object in a list of identities that is no part of what the device is."""
+    run = add_run(w, i64(_ATTRIBUTE), i64(_FIRST_IDENTITY), i64(1), encoding, at, i64(_READ), i64(0))
+    if run >= 0:
+        w[c.RUNS_AT + run * c.RUN + c.N_ADDR_SUB] = number
+    return 0
+
+
+@kernel()
 def identity(data: Bytes, at: int, end: int, w: Row) -> int:
-    """What a device tells of itself in a list of identities: attributes 1 to 7, one behind the other."""
+    """What a device tells of itself in a list of identities: attributes 1 to 8, one behind the other."""
     w[c.S_OP] = _IDENTIFY
     if end - at < 15 or end - at < 15 + u8(data, at + 14):
         w[c.S_ANOMALY] |= BAD_LENGTH
         return 0
     for number, place in ((1, 0), (3, 4), (4, 6), (6, 10), (7, 14)):
         _identifies(data, at + place, i64(number), w)
+    _listed_beside(at + 2, i64(2), t.FORM[a.UINT], w)
+    _listed_beside(at + 8, i64(5), t.FORM[a.WORD], w)
+    at += 15 + u8(data, at + 14)
+    if at < end:
+        _listed_beside(at, i64(8), t.FORM[a.USINT], w)
     return 0

@@ -16,8 +16,10 @@ from schemas.codes import Op, PointType
 # --- encapsulation (volume 2, 2-3)
 NOP, LIST_SERVICES, LIST_IDENTITY, LIST_INTERFACES = 0x00, 0x04, 0x63, 0x64
 REGISTER, UNREGISTER, RR_DATA, UNIT_DATA, INDICATE, CANCEL = 0x65, 0x66, 0x6F, 0x70, 0x72, 0x73
+LEGACY = (1, 2, 3, 5)
+"""Reserved for what Rockwell used before; its tools still send the first."""
 COMMANDS = np.zeros(256, np.uint8)
-COMMANDS[[NOP, LIST_SERVICES, LIST_IDENTITY, LIST_INTERFACES, REGISTER, UNREGISTER, RR_DATA, UNIT_DATA, INDICATE,
+COMMANDS[[NOP, *LEGACY, LIST_SERVICES, LIST_IDENTITY, LIST_INTERFACES, REGISTER, UNREGISTER, RR_DATA, UNIT_DATA, INDICATE,
           CANCEL]] = 1  # fmt: skip
 HEADER = 24
 LONGEST = 65_511
@@ -98,9 +100,10 @@ for _type, (_value, _kind) in _ELEMENTS.items():
     FORM[_type] = f.form(_value, kind=_kind)
     SIZE[_type] = f.BYTES.get(_value, 1)
 
-RAW = np.array([0, f.form(f.V_U8, kind=PointType.BITS), f.form(f.V_U16LE, kind=PointType.BITS), 0,
-                f.form(f.V_U32LE, kind=PointType.BITS)], np.int64)  # fmt: skip
-"""Form of a value of so many bytes whose type is not known."""
+RAW = np.zeros(9, np.int64)
+"""Form of a value of so many bytes whose type is not known, 0 for none."""
+for _bytes, _value in ((1, f.V_U8), (2, f.V_U16LE), (4, f.V_U32LE), (8, f.V_U64LE)):
+    RAW[_bytes] = f.form(_value, kind=PointType.BITS)
 
 SHORT_STRING, STRING, STRUCTURE, STRING_HANDLE = 0xDA, 0xD0, 0x02A0, 0x0FCE
 """Types of texts behind a length of one byte or two; of a structure, which its handle follows; the handle of Logix' own

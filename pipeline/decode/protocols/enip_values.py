@@ -52,7 +52,7 @@ def untyped(at: int, end: int, direction: int, w: Row) -> int:
     size = end - at
     if size <= 0:
         return 0
-    if size <= 4 and t.RAW[size] != 0:
+    if size <= 8 and t.RAW[size] != 0:
         _run(t.RAW[size], w[c.S_ADDR], i64(1), at, direction, w)
         return 0
     return _whole(i64(c.ENC_BYTES), at, size, direction, w)
