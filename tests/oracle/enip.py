@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.decode.protocols.enip_names import named
 from schemas.codes import CipFlag, Kind, Protocol, Space
@@ -98,10 +98,9 @@ def tshark(path: Path) -> list[Message]:
             own = list(_own(layer))
             data = layers[i + 1] if i + 1 < len(layers) and layers[i + 1].name in ("cipcls", "cipcm") else None
             source = layer
-            if data is not None and any(shown.startswith("Service: Unconnected Send (R") for _, shown, _ in data.fields):
-                source = data if layer.number("cip.rr") else layer
-            if source is data:  # the answer to what an Unconnected Send held: its path stands in the manager's part
-                own = [one for one in own if one[0] not in _PLACES] + list(_own(source))
+            if data is not None and layer.number("cip.rr") and data.first("cip.cm.sc") == "0x52":
+                source = data  # the answer to what an Unconnected Send held: its path stands in the manager's part
+                own = [one for one in own if one[0] not in _PLACES] + list(_own(data))
             said = _dissected(own, list(_behind(source)), data) | _carried(carrier)
             wraps = said["function"] == 0x52 and said.get("reference", (0, 0))[0] == 6 and said["kind"] == "request"
             if said["function"] == 0x4B and _pccc(layers[i + 1 :]):
@@ -230,10 +229,12 @@ def _values(said: dict[str, Any], data: pdml.Layer) -> dict[str, Any]:
 
 def ours_encapsulated(path: Path) -> list[Message]:
     """One message for each of the encapsulation: command, session, length and status."""
-    found = []
+    found, packets = [], {}
     for row in decode_file(path).records:
+        packets[row.seq] = row.packet
         if row.protocol == Protocol.ENIP and row.func != _IO and not row.flags & CipFlag.EMBEDDED and row.kind in _TOLD:
-            found.append(Message(row.packet, _ours_encapsulated(row)))
+            said = _ours_encapsulated(row)
+            found.append(Message(row.packet, said | ({"request": packets[row.peer_seq]} if row.peer_seq else {})))
     return found
 
 
@@ -252,8 +253,29 @@ def encapsulated(path: Path) -> list[Message]:
             if layer.name == "enip" and layer.first("enip.command"):
                 said = {"function": layer.number("enip.command"), "session": layer.number("enip.session"),
                         "length": layer.number("enip.length"), "exception": layer.number("enip.status")}  # fmt: skip
+                if layer.first("enip.response_to"):
+                    said["request"] = layer.number("enip.response_to")
                 found.append(Message(number, said))
     return found
+
+
+def identities(path: Path) -> list[Message]:
+    """What devices tell of themselves in lists of identities, as tshark dissects it."""
+    found = []
+    for number, layers in pdml.packets(path, "enip"):
+        for layer in layers:
+            if layer.name == "enip" and layer.first("enip.lir.vendor"):
+                raw = {name: bytes.fromhex(value) for name, _, value in layer.fields if name.startswith("enip.lir.")}
+                told = [int.from_bytes(raw[f"enip.lir.{name}"], order) for name, order in _LISTED]
+                objects = (*told[:6], layer.first("enip.lir.name"), told[6])
+                found.append(Message(number, {"objects": objects}))
+    return found
+
+
+_LISTED: tuple[tuple[str, Literal["little", "big"]], ...] = (
+    ("vendor", "little"), ("devtype", "little"), ("prodcode", "little"), ("revision", "big"), ("status", "little"),
+    ("serial", "little"), ("state", "little"),
+)  # fmt: skip
 
 
 def ours_cyclic(path: Path) -> list[Message]:
@@ -276,4 +298,6 @@ def cyclic(path: Path) -> list[Message]:
 def _data(layer: pdml.Layer) -> dict[str, Any]:
     header = [int(shown, 0) & 1 for name, shown, _ in layer.fields if name == "cip.32bitheader"]
     raw = b"".join(bytes.fromhex(value) for name, _, value in layer.fields if name in ("cipio.data", "cip.data"))
+    if not layer.first("cip.seq"):
+        raw = raw[2:]  # of an unknown connection, the count is data
     return {"quantity": len(raw), "values": (*map(float, header), *attributes.words(raw))}

@@ -19,7 +19,7 @@ def _numbered(prefix: str, attribute: int, names: str) -> dict[str, int]:
 
 FIELDS: dict[str, int] = {
     "cip.class_revision": 1, "cip.max_instance": 2, "cip.num_instance": 3, "cip.num_class_attr": 6,
-    "cip.num_inst_attr": 7,
+    "cip.num_inst_attr": 7, "cip.mr.num_available": 2, "cip.mr.num_active": 3,
     "cip.id.vendor_id": 1, "cip.id.device_type": 2, "cip.id.product_code": 3, "cip.id.status": 5,
     "cip.id.serial_number": 6, "cip.id.product_name": 7, "cip.id.state": 8, "cip.id.config_value": 9,
     "cip.id.heartbeat": 10, **_numbered("cip.id.", 4, "major_rev minor_rev"),

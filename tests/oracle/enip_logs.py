@@ -59,7 +59,11 @@ def messages(name: str) -> list[Message]:
 
 
 def _message(row: dict[str, str]) -> dict[str, Any]:
-    said: dict[str, Any] = {"kind": row["direction"], "function": int(row["service_code"], 16), "txn": int(row["sequence"])}
+    said: dict[str, Any] = {
+        "kind": row["direction"],
+        "function": int(row["service_code"], 16),
+        "txn": int(row["sequence"]),
+    }
     if "status_code" in row:
         said["exception"] = int(row["status_code"], 16) | int(row.get("extended_code", "0"), 16) << 8
     if "class" in row:
@@ -80,16 +84,20 @@ def identities(name: str) -> list[Message]:
     return found
 
 
-def ours_identities(path: Path) -> list[Message]:
-    """The identities that were listed, in the order of the wire."""
-    found, n = decode_file(path), 0
-    told = []
+def ours_listed(path: Path) -> list[Message]:
+    """The identities that were listed."""
+    found, told = decode_file(path), []
     for row in found.records:
         if row.protocol == Protocol.ENIP and row.func == 0x163 and row.points:
-            n += 1
-            said = {(p.space, p.addr, p.addr_sub): found.names[p.raw % (1 << 64)] if p.raw else int(p.value) for p in row.points}
-            told.append(Message(n, {"objects": tuple(said.get(place) for place in _PLACES)}))
+            said = {(p.space, p.addr, p.addr_sub): found.names[p.raw % (1 << 64)] if p.raw else int(p.value)
+                    for p in row.points}  # fmt: skip
+            told.append(Message(row.packet, {"objects": tuple(said.get(place) for place in _PLACES)}))
     return told
+
+
+def ours_identities(path: Path) -> list[Message]:
+    """The identities that were listed, in turn."""
+    return in_turn(ours_listed(path))
 
 
 _OBJECT = Space.CIP_ATTRIBUTE, 1 << 32 | 1
@@ -152,7 +160,10 @@ def ours_of_tags(path: Path) -> list[Message]:
     number = {row.seq: n for n, row in enumerate(rows, 1)}
     found = []
     for row in rows:
-        told = [struct.pack("<" + _WIRE[PointType(p.type)], p.value if p.type == PointType.F32 else int(p.value)).hex() for p in row.points]
+        told = [
+            struct.pack("<" + _WIRE[PointType(p.type)], p.value if p.type == PointType.F32 else int(p.value)).hex()
+            for p in row.points
+        ]
         said = {"kind": Kind(row.kind).name.lower(), "function": row.func & 0x7F, "name": decoded.names[row.name_id % (1 << 64)],
                 "data": "".join(told) or None}  # fmt: skip
         found.append(Message(number[row.seq], said | ({"request": number[row.peer_seq]} if row.peer_seq else {})))

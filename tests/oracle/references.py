@@ -148,9 +148,20 @@ REFERENCES: tuple[Reference, ...] = (
         for name in (*enip.CAPTURES, *(f"golden/{case}" for case in enip.GOLDEN))
     ),
     *(
-        Reference("tshark, encapsulation", name, _read(enip.encapsulated, name), needs_tshark=True,
-                  mine=enip.ours_encapsulated)
+        Reference(
+            "tshark, encapsulation",
+            name,
+            _read(enip.encapsulated, name),
+            needs_tshark=True,
+            mine=enip.ours_encapsulated,
+        )
         for name in (*enip.CAPTURES, *(f"golden/{case}" for case in enip.GOLDEN), "golden/enip_session")
+    ),
+    *(
+        Reference(
+            "tshark, identities", name, _read(enip.identities, name), needs_tshark=True, mine=enip_logs.ours_listed
+        )
+        for name in ("enip_cip_example", "golden/enip_session", "golden/enip_identity_udp")
     ),
     *(
         Reference("ICSNPP enip log", name, partial(enip_logs.encapsulated, name), mine=enip_logs.ours_encapsulated)
@@ -160,10 +171,15 @@ REFERENCES: tuple[Reference, ...] = (
         Reference("ICSNPP cip log", name, partial(enip_logs.messages, name), mine=enip_logs.ours)
         for name in enip_logs.LOGS
     ),
-    Reference("ICSNPP identity log", "enip_cip_example", partial(enip_logs.identities, "enip_cip_example"),
-              mine=enip_logs.ours_identities),
-    Reference("ICSNPP I/O log", "enip_cip_example", partial(enip_logs.cyclic, "enip_cip_example"),
-              mine=enip_logs.ours_cyclic),
+    Reference(
+        "ICSNPP identity log",
+        "enip_cip_example",
+        partial(enip_logs.identities, "enip_cip_example"),
+        mine=enip_logs.ours_identities,
+    ),
+    Reference(
+        "ICSNPP I/O log", "enip_cip_example", partial(enip_logs.cyclic, "enip_cip_example"), mine=enip_logs.ours_cyclic
+    ),
     Reference("IPAL transcriber", "ipal-cip", enip_logs.ipal, mine=enip_logs.ours_of_tags),
     *(
         Reference("tshark, cyclic", name, _read(enip.cyclic, name), needs_tshark=True, mine=enip.ours_cyclic)

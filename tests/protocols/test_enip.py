@@ -159,7 +159,11 @@ def test_random_lists_of_attributes(seed: int) -> None:
             status = draw.choice((0, 0, 0, 0x14))
             parts.append((number, status, b"" if status else attribute_of(draw, family, number)))
         answer = listed(*parts)
-        talk.ask(GET_LIST, bytes([0x20, family, 0x24, instance]), struct.pack(f"<{1 + len(numbers)}H", len(numbers), *numbers))
+        talk.ask(
+            GET_LIST,
+            bytes([0x20, family, 0x24, instance]),
+            struct.pack(f"<{1 + len(numbers)}H", len(numbers), *numbers),
+        )
         talk.tell(GET_LIST, answer, status=0x0A if any(status for _, status, _ in parts) else 0)
         wanted.append((numbers, twin_of_attributes.told(family, instance, answer)))
     found = decode(talk.packets)
@@ -275,7 +279,10 @@ def test_names() -> None:
     assert tag(Space.CIP_ATTRIBUTE, 0xF5 << 32 | 1, 5 | 1 << 16) == "TCP/IP interface:1 attribute 5.1 (IP address)"
     assert tag(Space.CIP_ATTRIBUTE, 0xF5 << 32, 5) == "TCP/IP interface:0 attribute 5 (optional services)"
     assert tag(Space.CIP_ATTRIBUTE, 0x8B << 32 | 1, 5) == "wall clock time:1 attribute 5"
-    assert tag_text(protocol, Space.CIP_SYMBOL, 2 << 32 | 4, 0x1234 << 16 | 3, 7, {7: "Pumps"}) == "Pumps[2] byte 4 of 0x1234"
+    assert (
+        tag_text(protocol, Space.CIP_SYMBOL, 2 << 32 | 4, 0x1234 << 16 | 3, 7, {7: "Pumps"})
+        == "Pumps[2] byte 4 of 0x1234"
+    )
     assert tag(Space.CIP_ASSEMBLY, 101 << 16, 1) == "assembly:101 run"
     assert tag(Space.CIP_ATTRIBUTE, 0x99 << 32 | 2, 0) == "class 0x99:2"
     assert tag(Space.CIP_ASSEMBLY, 101 << 16 | 4, 0) == "assembly:101 byte 4"
