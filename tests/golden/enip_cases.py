@@ -280,7 +280,7 @@ COUNTERS = struct.pack("<11I", *range(100, 111))
 
 @case
 def enip_attribute_lists() -> list[Packet]:
-    """Lists of attributes asked for, told and set: by their definition, refused, of a vendor's class, of a class itself."""
+    """Lists of attributes asked for, told, set: by definition, refused, of a vendor's class, of a class itself."""
     talk = line().connect()
     numbers = struct.pack("<8H", 7, 1, 2, 4, 5, 6, 7, 8)
     identity = ((1, b"\1\0"), (2, b"\x0e\0"), (4, b"\x14\x0d"), (5, b"\x30\0"), (6, b"\xa1\xff\xc0\0"),
@@ -302,7 +302,7 @@ def enip_attribute_lists() -> list[Packet]:
 
 @case
 def enip_whole_objects() -> list[Packet]:
-    """Objects read as a whole: identity, TCP/IP interface, Ethernet link, message router; fields of attributes one by one; cut off."""
+    """Objects read as a whole: identity, TCP/IP, Ethernet link, router; fields of attributes one by one; cut off."""
     talk = line().connect()
     talk.ask(e.GET_ALL, e.instance(1, 1)).tell(e.GET_ALL, NAME + b"\3")
     path = bytes.fromhex("0200 20f6 2401")

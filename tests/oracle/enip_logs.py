@@ -14,6 +14,7 @@ from typing import Any
 from schemas.codes import Identity, Kind, PointType, Protocol, Space
 from tests.decode.reading import decode_file
 from tests.oracle import enip
+from tests.oracle import enip_attributes as attributes
 from tests.oracle.data import DATA
 from tests.oracle.message import Message
 
@@ -111,9 +112,12 @@ _PLACES = (
 
 def cyclic(name: str) -> list[Message]:
     """cip_io.log: a line for each datagram; its data begins with a count."""
-    return [Message(n, {"txn": int(row["sequence"]), "reference": int(row["connection"], 16),
-                        "quantity": int(row["length"]) - 2, "values": tuple(enip.attributes.words(bytes.fromhex(row["data"])[2:]))})
-            for n, row in enumerate(_rows(name, "cip_io"), 1)]  # fmt: skip
+    found = []
+    for n, row in enumerate(_rows(name, "cip_io"), 1):
+        words = tuple(attributes.words(bytes.fromhex(row["data"])[2:]))
+        place = {"txn": int(row["sequence"]), "reference": int(row["connection"], 16)}
+        found.append(Message(n, place | {"quantity": int(row["length"]) - 2, "values": words}))
+    return found
 
 
 def ours_cyclic(path: Path) -> list[Message]:
@@ -164,7 +168,7 @@ def ours_of_tags(path: Path) -> list[Message]:
             struct.pack("<" + _WIRE[PointType(p.type)], p.value if p.type == PointType.F32 else int(p.value)).hex()
             for p in row.points
         ]
-        said = {"kind": Kind(row.kind).name.lower(), "function": row.func & 0x7F, "name": decoded.names[row.name_id % (1 << 64)],
-                "data": "".join(told) or None}  # fmt: skip
+        said = {"kind": Kind(row.kind).name.lower(), "function": row.func & 0x7F,
+                "name": decoded.names[row.name_id % (1 << 64)], "data": "".join(told) or None}  # fmt: skip
         found.append(Message(number[row.seq], said | ({"request": number[row.peer_seq]} if row.peer_seq else {})))
     return found

@@ -172,9 +172,9 @@ def test_random_lists_of_attributes(seed: int) -> None:
         assert [p.addr_sub for p in asks.points] == numbers
         said = []
         for p in tells.points:
-            empty = "" if p.type in (PointType.TEXT, PointType.BYTES) else None
-            text = found.names[p.raw % (1 << 64)] if p.raw else empty
-            value = text if math.isnan(p.value) else p.value
+            value = p.value if not math.isnan(p.value) else None
+            if p.type in (PointType.TEXT, PointType.BYTES):
+                value = found.names[p.raw % (1 << 64)] if p.raw else ""
             said.append((p.addr_sub, value, not p.quality & Quality.ADDRESS_UNKNOWN))
         assert said == points
 

@@ -10,8 +10,8 @@ LAYOUT: dict[tuple[int, int], str] = {
     (0xF6, 4): 11 * "I", (0xF6, 5): 12 * "I", (0xF6, 6): "HH", (0xF6, 7): "B", (0xF6, 8): "B", (0xF6, 9): "B",
     (0xF6, 10): "s", (0x48, 4): "B", (0x06, 8): "H",
 }  # fmt: skip
-"""Fields of an attribute: numbers as `struct` has them, a text behind one byte (s) or two and made even (t), words behind
-their number (w), six bytes (6)."""
+"""Fields of an attribute: numbers as `struct` has them, a text behind one byte (s) or two and made even (t), words
+behind their number (w), six bytes (6)."""
 OF_CLASS = {1: "H", 2: "H", 3: "H", 4: "w", 5: "w", 6: "H", 7: "H"}
 """Of the class itself, where it is no vendor's."""
 
@@ -74,7 +74,7 @@ def told(family: int, instance: int, data: bytes) -> list[Point]:
 
 
 def unknown(number: int, data: bytes, last: bool) -> list[Point]:
-    """A value without a layout: words without an address unless it is the last, a number where it has the size of one, else bytes."""
+    """A value without a layout: words without an address where it is not the last, else a number or bytes."""
     if not last:
         words = [data[k : k + 2] for k in range(0, len(data), 2)]
         return [(number, float(int.from_bytes(word, "little")), False) for word in words]

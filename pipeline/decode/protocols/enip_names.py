@@ -33,7 +33,8 @@ _OF_CLASS = {0x4B: "service 75"}
 FUNCTIONS: dict[int, str] = {
     **_SERVICES,
     **_OF_CLASS,
-    0x100: "NOP", **{0x100 | command: "legacy command" for command in (1, 2, 3, 5)}, 0x104: "list services", 0x163: "list identity", 0x164: "list interfaces", 0x165: "register session",
+    0x100: "NOP", **{0x100 | command: "legacy command" for command in (1, 2, 3, 5)},
+    0x104: "list services", 0x163: "list identity", 0x164: "list interfaces", 0x165: "register session",
     0x166: "unregister session", 0x16F: "send RR data", 0x170: "send unit data", 0x172: "indicate status",
     0x173: "cancel",
     0x24C: "read tag", 0x24D: "write tag", 0x24E: "read modify write tag", 0x252: "read tag fragmented",

@@ -19,8 +19,8 @@ REGISTER, UNREGISTER, RR_DATA, UNIT_DATA, INDICATE, CANCEL = 0x65, 0x66, 0x6F, 0
 LEGACY = (1, 2, 3, 5)
 """Reserved for what Rockwell used before; its tools still send the first."""
 COMMANDS = np.zeros(256, np.uint8)
-COMMANDS[[NOP, *LEGACY, LIST_SERVICES, LIST_IDENTITY, LIST_INTERFACES, REGISTER, UNREGISTER, RR_DATA, UNIT_DATA, INDICATE,
-          CANCEL]] = 1  # fmt: skip
+COMMANDS[[NOP, *LEGACY, LIST_SERVICES, LIST_IDENTITY, LIST_INTERFACES, REGISTER, UNREGISTER, RR_DATA, UNIT_DATA,
+          INDICATE, CANCEL]] = 1  # fmt: skip
 HEADER = 24
 LONGEST = 65_511
 """Bytes of an encapsulation message behind its header, at most."""
@@ -47,7 +47,7 @@ FUNCTIONS = 0x601
 # --- statuses
 OF_ENCAPSULATION, OF_PCCC = 1 << 24, 2 << 24
 PARTIAL, LIST_ERROR = 6, 0x0A
-"""General status of an answer whose rest is to be asked for; of a list of which an attribute has a status of its own."""
+"""General status of an answer whose rest is to be asked for, and of a list whose attributes have their own."""
 
 
 def _ops() -> NDArray[np.uint8]:
@@ -114,5 +114,5 @@ STRUCTURED = 2
 # --- for the time of a PDU, and from a request to its answer
 MESSAGE_AT, MESSAGE_END, OFFSET, EMBEDDED, ELEMENT, TRANSPORT = range(c.S_EXTRA, c.S_EXTRA + 6)
 """Place and end of the CIP message from the beginning of the PDU, 0 for none; byte offset of a fragment; messages of a
-Multiple Service Packet that become records; index that a path ends in, plus 1; transport class of a connection plus 1, and
-the bytes of its data to the target above 8 bits, to the originator above 32, 0 where they vary."""
+Multiple Service Packet that become records; index that a path ends in, plus 1; transport class of a connection plus 1,
+and the bytes of its data to the target above 8 bits, to the originator above 32, 0 where they vary."""
