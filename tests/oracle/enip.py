@@ -169,8 +169,8 @@ def _dissected(own: Fields, behind: Fields, data: pdml.Layer | None) -> dict[str
         if "cip.attribute" in inside:
             said["attribute"] = inside["cip.attribute"]
         if said["function"] in _ATTRIBUTES and "cip.connpoint" not in shown:
-            more = attributes.tshark(said["function"], answers, said.get("attribute", 0), behind)
-            said |= more
+            asked, status = said.get("attribute", 0), said.get("exception")
+            said |= attributes.tshark(said["function"], status, asked, behind)
     if said.get("reference", (0, 0))[0] == 6 and said["function"] in _OPENS and data is not None:
         said |= _opening(data)
     if said.get("reference", (0, 0))[0] == 6 and said["function"] in _OPENS:

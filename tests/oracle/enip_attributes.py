@@ -11,6 +11,7 @@ from schemas.codes import Identity, PointType, Quality, Space
 Field = tuple[str, str, str]
 """tshark's name, shown text, and bytes in hexadecimal."""
 GET_ALL, GET_LIST, SET_LIST, GET_SINGLE, SET_SINGLE = 0x01, 0x03, 0x04, 0x0E, 0x10
+GETS = (GET_ALL, GET_LIST, GET_SINGLE)
 
 
 def _numbered(prefix: str, attribute: int, names: str) -> dict[str, int]:
@@ -82,8 +83,13 @@ def ours(row: Any, names: dict[int, str]) -> dict[str, Any]:
             "data": tuple(unknown)}  # fmt: skip
 
 
-def tshark(service: int, answers: bool, attribute: int, fields: Sequence[Field]) -> dict[str, Any]:
-    """The same of the fields behind the path of a message."""
+def tshark(service: int, status: int | None, attribute: int, fields: Sequence[Field]) -> dict[str, Any]:
+    """The same of the fields behind the path of a message; `status` is None of a request.
+
+    Attributes are listed, if empty, of messages that give some; all else is said where there is something to say.
+    """
+    answers = status is not None
+    gives = status & 0xFF in (0, 6, 0x0A) and service in GETS if status is not None else service not in GETS
     lists = service in (GET_LIST, SET_LIST)
     count = next((int(shown) for name, shown, _ in fields if name.endswith("list.attr_count")), 0)
     items: list[int] = []
@@ -111,8 +117,12 @@ def tshark(service: int, answers: bool, attribute: int, fields: Sequence[Field])
             last = not lists or seen == count
             unknown += [] if last else words(bytes.fromhex(raw))
             told += _untyped(number, bytes.fromhex(raw)) if last else []
-    return {"items": tuple(items), "addresses": tuple(n for n, _ in told), "values": tuple(v for _, v in told),
-            "data": tuple(unknown)}  # fmt: skip
+    said: dict[str, Any] = {"items": tuple(items)} if lists else {}
+    if gives:
+        said["addresses"] = tuple(n for n, _ in told)
+    if told:
+        said["values"] = tuple(v for _, v in told)
+    return said | ({"data": tuple(unknown)} if unknown else {})
 
 
 def _value(name: str, shown: str, raw: str) -> float | str:
