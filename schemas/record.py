@@ -60,7 +60,11 @@ RECORD_COLUMNS: tuple[Column, ...] = (
         pa.uint32(),
         "Modbus unit, DNP3 outstation, S7 rack and slot, CIP slot, IEC common address, BACnet network and station",
     ),
-    Column("peer_unit", pa.uint32(), "the other end's, where the protocol has one (DNP3 master, IEC originator)"),
+    Column(
+        "peer_unit",
+        pa.uint32(),
+        "the other end's, where the protocol has one (DNP3 master, IEC originator); session of EtherNet/IP",
+    ),
     Column("txn", pa.uint32(), "transaction id on the wire"),
     Column("match", pa.uint8(), "what became of the pairing (Match)"),
     Column("peer_seq", pa.uint64(), "seq of the other half, 0 for none"),

@@ -64,6 +64,8 @@ LAWFUL = {
         "enip_several",
         "enip_routed",
         "enip_objects",
+        "enip_attribute_lists",
+        "enip_texts_and_words",
         "enip_pccc",
     ),
 }

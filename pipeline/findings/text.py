@@ -106,11 +106,16 @@ def _tag(
         names,
         site.register_base,
     )
-    known = site.tag_in(device, subject.unit, subject.space, subject.addr, subject.addr_sub) if device else None
-    if known is None or subject.name_id:
+    if device is None:
+        return place, place, None
+    if subject.name_id:
+        known = site.symbol_in(device, subject.unit, place)
+    else:
+        known = site.tag_in(device, subject.unit, subject.space, subject.addr, subject.addr_sub)
+    if known is None:
         return place, place, None
     name = readable.visible(known.name)
-    if subject.addr == known.addr:
+    if known.symbol or subject.addr == known.addr:
         return name, f"{place} '{name}'", known
     return name, f"{place} '{name}' (word {subject.addr - known.addr + 1} of {known.width})", None
 

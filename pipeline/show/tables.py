@@ -14,7 +14,7 @@ from pipeline.errors import OutputError
 from pipeline.show import filters as only
 from pipeline.show.filters import Filters
 from pipeline.site import Site
-from schemas.codes import Kind
+from schemas.codes import Kind, PointType, Protocol, Space
 
 Row = tuple[str, ...]
 
@@ -222,21 +222,28 @@ def points(results: Results, filters: Filters, limit: int) -> Shown:
 
 def _point(results: Results, r: Mapping[str, Any]) -> Row:
     site, ip = results.site, results.device_ips.get(r["device"], "")
-    tag = site.tag_of(ip, r["unit"], r["space"], r["addr"], r["addr_sub"])
     protocol = _MODBUS if r["space"] < _FIRST_OTHER_SPACE else 0
+    if Space.CIP_SYMBOL <= r["space"] <= Space.PCCC_FILE:
+        protocol = Protocol.ENIP
     text = words.tag_text(
         protocol, r["space"], r["addr"], r["addr_sub"], r["name_id"], results.names, site.register_base
     )
+    tag = site.tag_of(ip, r["unit"], r["space"], r["addr"], r["addr_sub"])
+    if r["name_id"]:
+        device = site.device_of(ip)
+        tag = site.symbol_in(device, r["unit"], text) if device else None
     value, unit = r["value"], ""
     if tag is not None and tag.width == 1:
         value, unit = site.scaled(tag, value), tag.unit
-    is_text = value != value and r["raw"]
+    shown = number(value)
+    if value != value and (r["raw"] or r["type"] == PointType.TEXT):
+        shown = results.names.get(r["raw"] & 0xFFFF_FFFF_FFFF_FFFF, "?") if r["raw"] else ""
     return (
         _time(r["ts"]),
         results.device(r["device"]),
         str(r["unit"]),
         f"{tag.name} ({text})" if tag is not None else text,
-        results.names.get(r["raw"] & 0xFFFF_FFFF_FFFF_FFFF, "?") if is_text else number(value),
+        shown,
         unit,
         words.type_text(r["type"]),
         words.direction_text(r["direction"]),

@@ -142,21 +142,21 @@ def _mac(table: _Table) -> str:
 
 
 def _tag(table: _Table) -> SiteTag:
+    if "symbol" in table.values:
+        return _symbol(table)
     table.only(
         ("name", "unit_id", "space", "addr", "addr_sub", "type", "word_order", "scale", "offset", "unit"),
     )
     space = table.text("space", "holding_register", _SPACES)
     kind = table.text("type", "bool" if space in _BITS else "u16", TYPES)
     order = table.text("word_order", "ABCD", WORD_ORDERS)
-    scale = table.number("scale", 1.0)
+    scale = _scale(table)
     if "addr" not in table.values:
-        raise table.error("'addr' is missing")
+        raise table.error("'addr' is missing, or 'symbol'")
     if space in _BITS and kind != "bool":
         raise table.error(f"'type': a {space.replace('_', ' ')} is a bool, not {kind!r}")
     if order != "ABCD" and TYPES[kind] == 1:
         raise table.error(f"'word_order': {order!r} needs a two-register type, not {kind!r}")
-    if scale == 0.0:
-        raise table.error("'scale' must not be 0")
     return SiteTag(
         name=table.needed("name"),
         unit_id=table.whole("unit_id", 1, 0, _U32),
@@ -171,14 +171,42 @@ def _tag(table: _Table) -> SiteTag:
     )
 
 
+def _symbol(table: _Table) -> SiteTag:
+    """A tag that the wire names, and whose type it tells."""
+    table.only(("name", "symbol", "unit_id", "scale", "offset", "unit"))
+    return SiteTag(
+        name=table.needed("name"),
+        unit_id=table.whole("unit_id", 0, 0, _U32),
+        space=int(Space.NONE),
+        addr=0,
+        scale=_scale(table),
+        offset=table.number("offset", 0.0),
+        unit=table.text("unit"),
+        symbol=table.needed("symbol"),
+    )
+
+
+def _scale(table: _Table) -> float:
+    scale = table.number("scale", 1.0)
+    if scale == 0.0:
+        raise table.error("'scale' must not be 0")
+    return scale
+
+
 def _apart(table: _Table, tags: tuple[SiteTag, ...]) -> None:
     """Refuse two tags of a device that share a name or an address."""
     names: dict[str, int] = {}
     held: dict[tuple[int, int, int, int], SiteTag] = {}
+    symbols: dict[tuple[int, str], int] = {}
     for i, tag in enumerate(tags, 1):
         if tag.name in names:
             raise table.error(f"tag {i}: 'name': {tag.name!r} is already tag {names[tag.name]}")
         names[tag.name] = i
+        if tag.symbol:
+            first = symbols.setdefault((tag.unit_id, tag.symbol), i)
+            if first != i:
+                raise table.error(f"tag {i}: 'symbol': {tag.symbol!r} is already tag {first}")
+            continue
         for addr in range(tag.addr, tag.addr + tag.width):
             other = held.setdefault((*tag.key, addr), tag)
             if other is not tag:

@@ -31,6 +31,8 @@ class SiteTag:
         word_order: order of a two-register type's bytes, most significant first being ABCD.
         scale, offset: engineering value = raw * scale + offset.
         unit: engineering unit.
+        symbol: the name that the wire has for it, as it is shown, such as `Program:Main.Level` or `Flows[5]`; empty
+            where it is found by its address.
     """
 
     name: str
@@ -43,6 +45,7 @@ class SiteTag:
     scale: float = 1.0
     offset: float = 0.0
     unit: str = ""
+    symbol: str = ""
 
     @property
     def width(self) -> int:
@@ -96,8 +99,13 @@ class Site:
         self._by_ip = {(d.ip, d.vlan): d for d in devices if d.ip}
         self._by_mac = {(d.mac, d.vlan): d for d in devices if d.mac}
         self._tags = {
-            (d.name, *tag.key, tag.addr + word): tag for d in devices for tag in d.tags for word in range(tag.width)
+            (d.name, *tag.key, tag.addr + word): tag
+            for d in devices
+            for tag in d.tags
+            if not tag.symbol
+            for word in range(tag.width)
         }
+        self._symbols = {(d.name, tag.unit_id, tag.symbol): tag for d in devices for tag in d.tags if tag.symbol}
 
     @classmethod
     def empty(cls) -> Site:
@@ -154,6 +162,10 @@ class Site:
     def tag_in(self, device: SiteDevice, unit: int, space: int, addr: int, addr_sub: int = 0) -> SiteTag | None:
         """The tag at this address of a device that is already known."""
         return self._tags.get((device.name, unit, space, addr_sub, addr))
+
+    def symbol_in(self, device: SiteDevice, unit: int, symbol: str) -> SiteTag | None:
+        """The tag that the wire names so, of a device that is already known."""
+        return self._symbols.get((device.name, unit, symbol))
 
     def scaled(self, tag: SiteTag, raw: float) -> float:
         """The engineering value of what one register or bit holds.

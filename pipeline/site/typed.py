@@ -26,7 +26,7 @@ def _mac(text: str) -> int:
 
 
 def _tags(device: SiteDevice) -> tuple[TypedTag, ...]:
-    return tuple(_typed(tag) for tag in device.tags if tag.type == PLAIN or tag.type in TYPES)
+    return tuple(_typed(tag) for tag in device.tags if not tag.symbol and (tag.type == PLAIN or tag.type in TYPES))
 
 
 def _typed(tag: SiteTag) -> TypedTag:

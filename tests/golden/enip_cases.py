@@ -11,6 +11,7 @@ from tests.golden.registry import case
 SESSION = 0x11223344
 READ_PART, WRITE_PART, MODIFY_TAG, PCCC = 0x52, 0x53, 0x4E, 0x4B
 GET_SINGLE, SET_SINGLE, OPEN, CLOSE, SEND = 0x0E, 0x10, 0x54, 0x4E, 0x52
+GET_LIST, SET_LIST = 0x03, 0x04
 MANAGER = e.instance(6, 1)
 NAME = e.identity(1, 14, 107, (20, 13), 0x00C0FFA1, "1769-L33ER")
 
@@ -69,9 +70,10 @@ def count(n: int) -> bytes:
 
 @case
 def enip_session() -> list[Packet]:
-    """Services and identity listed, a session opened, refused in another version, and closed."""
+    """A legacy command, services and identity listed, a session opened, refused in another version, and closed."""
     talk = line()
     talk.open()
+    talk.command(0, 1, session=0).command(1, 1, b"\1\0\1\0\x24\0", session=0)
     services = struct.pack("<HHHHH16s", 1, 0x100, 20, 1, 0x120, b"Communications")
     talk.command(0, 4, session=0).command(1, 4, services, session=0)
     item = struct.pack("<H", 1) + struct.pack("!hHI8x", 2, 44818, 0x0A000002) + NAME + b"\3"
@@ -267,6 +269,91 @@ def enip_split_and_pipelined() -> list[Packet]:
     return talk.packets
 
 
+def listed(*answers: tuple[int, int, bytes]) -> bytes:
+    """The answer to a list of attributes: number, status and value of each."""
+    return count(len(answers)) + b"".join(struct.pack("<HH", n, status) + data for n, status, data in answers)
+
+
+ADDRESSES = struct.pack("<5IH", 0x0A000002, 0xFFFFFF00, 0x0A000001, 0, 0, 5) + b"plant\0"
+COUNTERS = struct.pack("<11I", *range(100, 111))
+
+
+@case
+def enip_attribute_lists() -> list[Packet]:
+    """Lists of attributes asked for, told, set: by definition, refused, of a vendor's class, of a class itself."""
+    talk = line().connect()
+    numbers = struct.pack("<8H", 7, 1, 2, 4, 5, 6, 7, 8)
+    identity = ((1, b"\1\0"), (2, b"\x0e\0"), (4, b"\x14\x0d"), (5, b"\x30\0"), (6, b"\xa1\xff\xc0\0"),
+                (7, b"\x041769"), (8, b"\3"))  # fmt: skip
+    talk.ask(GET_LIST, e.instance(1, 1), numbers).tell(GET_LIST, listed(*((n, 0, data) for n, data in identity)))
+    answer = listed((1, 0, b"\1\0\0\0"), (5, 0, ADDRESSES), (99, 0x14, b""), (6, 0, b"\5\0press\0"))
+    talk.ask(GET_LIST, e.instance(0xF5, 1), struct.pack("<5H", 4, 1, 5, 99, 6)).tell(GET_LIST, answer, status=0x0A)
+    vendors = listed((1, 0, b"\7\0"), (2, 0, b"\1\2\3"))
+    talk.ask(GET_LIST, e.instance(0x8B, 1), struct.pack("<3H", 2, 1, 2)).tell(GET_LIST, vendors)
+    talk.ask(GET_LIST, e.instance(0x6B, 0), struct.pack("<2H", 1, 8)).tell(GET_LIST, listed((8, 0, b"\1\2\3\4")))
+    talk.ask(GET_LIST, e.instance(0xF6, 0), struct.pack("<4H", 3, 1, 3, 4))
+    talk.tell(GET_LIST, listed((1, 0, b"\4\0"), (3, 0, b"\2\0"), (4, 0, b"\1\0\x0b\0")))
+    sets = struct.pack("<HHIHBHH", 3, 3, 2, 8, 64, 13, 120)
+    talk.ask(SET_LIST, e.instance(0xF5, 1), sets)
+    talk.tell(SET_LIST, listed((3, 0x0E, b""), (8, 0, b""), (13, 0, b"")), status=0x0A)
+    talk.ask(SET_LIST, e.instance(0x8B, 1), struct.pack("<HHQHH", 2, 6, 1 << 40, 7, 1)).tell(SET_LIST, listed())
+    return talk.packets
+
+
+@case
+def enip_whole_objects() -> list[Packet]:
+    """Objects read as a whole: identity, TCP/IP, Ethernet link, router; fields of attributes one by one; cut off."""
+    talk = line().connect()
+    talk.ask(e.GET_ALL, e.instance(1, 1)).tell(e.GET_ALL, NAME + b"\3")
+    path = bytes.fromhex("0200 20f6 2401")
+    tcp_ip = struct.pack("<III", 1, 0x14, 2) + path + ADDRESSES + b"\0\0" + bytes(6) + b"\x40"
+    talk.ask(e.GET_ALL, e.instance(0xF5, 1)).tell(e.GET_ALL, tcp_ip)
+    link = struct.pack("<II", 100, 15) + bytes.fromhex("001d9c123456") + COUNTERS
+    talk.ask(e.GET_ALL, e.instance(0xF6, 1)).tell(e.GET_ALL, link)
+    single = ((0xF5, 5, ADDRESSES), (0xF5, 9, struct.pack("<BBHI", 1, 0, 4, 0xEFC00001)), (0xF6, 6, b"\1\0\x64\0"),
+              (0xF6, 10, b"\6Port 1"), (0xF6, 10, b"\0"), (0xF6, 11, struct.pack("<IBHBHB", 3, 2, 10, 0, 100, 1)),
+              (4, 4, b"\x20\0"))  # fmt: skip
+    talk.ask(e.GET_ALL, e.instance(2, 1)).tell(e.GET_ALL, struct.pack("<6H", 3, 1, 2, 0xF5, 128, 3))
+    for family, number, data in single:
+        talk.ask(GET_SINGLE, e.instance(family, 1) + bytes([0x30, number])).tell(GET_SINGLE, data)
+    talk.ask(GET_SINGLE, e.instance(1, 0) + b"\x30\1").tell(GET_SINGLE, b"\1\0")
+    talk.ask(e.GET_ALL, e.instance(0xF5, 1)).tell(e.GET_ALL, tcp_ip[:20])
+    talk.ask(e.GET_ALL, e.instance(0x8B, 1)).tell(e.GET_ALL, b"\1\2\3\4")
+    return talk.packets
+
+
+@case
+def enip_texts_and_words() -> list[Packet]:
+    """Texts, empty ones too; a structure in an array, and in two fragments; what claims to be a text and is none."""
+    talk = line().connect()
+    empty = struct.pack("<HHI", 0x02A0, 0x0FCE, 0) + bytes(84)
+    talk.ask(e.READ_TAG, e.symbol("Batch"), count(1)).tell(e.READ_TAG, empty)
+    talk.ask(e.WRITE_TAG, e.symbol("Batch"), empty[:4] + count(1) + empty[4:]).tell(e.WRITE_TAG)
+    for data in (b"\xda\0\3abc", b"\xda\0\0", b"\xd0\0\3\0abc\0", b"\xda\0\x09abc"):
+        talk.ask(e.READ_TAG, e.symbol("Text"), count(1)).tell(e.READ_TAG, data)
+    motor = struct.pack("<HH", 0x02A0, 0x1234)
+    talk.ask(e.READ_TAG, element("Motors", 2), count(1)).tell(e.READ_TAG, motor + b"\1\0\2\0\3")
+    talk.ask(READ_PART, e.symbol("Motor"), struct.pack("<HI", 1, 0)).tell(READ_PART, motor + b"\1\0\2\0", status=6)
+    talk.ask(READ_PART, e.symbol("Motor"), struct.pack("<HI", 1, 4)).tell(READ_PART, motor + b"\3\0")
+    return talk.packets
+
+
+@case
+def enip_run_idle() -> list[Packet]:
+    """A header of run or idle where the device told the size of its assembly before the connection was opened."""
+    talk = line().connect()
+    for number, size in ((101, 32), (102, 4)):
+        talk.ask(GET_SINGLE, e.instance(4, number) + b"\x30\4").tell(GET_SINGLE, count(size))
+    asks, tells = opened()
+    talk.ask(OPEN, MANAGER, asks).tell(OPEN, tells)
+    data = Talk(port=2222, server_port=2222, packets=talk.packets, now=talk.now)
+    for n, runs in ((1, 1), (2, 0)):
+        data.datagram(0, cyclic(0x8001, n, struct.pack("<IH30x", runs, 7 + n)))
+        data.datagram(1, cyclic(0x3000, n, struct.pack("<HH", 1, 2 + n)))
+    data.datagram(0, cyclic(0x8001, 3, b"\1\0"))
+    return talk.packets
+
+
 @case
 def enip_malformed() -> list[Packet]:
     """Items cut off, paths and lengths that lie, messages outside, an answer to something else, values cut off."""
@@ -282,6 +369,8 @@ def enip_malformed() -> list[Packet]:
     talk.ask(SEND, MANAGER, b"\7\xe9\xff\0").ask(OPEN, MANAGER, bytes(20)).ask(PCCC, e.instance(0x67, 1), b"\7\1")
     talk.ask(e.READ_TAG, e.symbol("Level"), count(1)).tell(e.WRITE_TAG)
     talk.ask(e.READ_TAG, e.symbol("Level"), count(2)).tell(e.READ_TAG, reals(1.0)[:5])
+    talk.ask(GET_LIST, e.instance(1, 1), b"\2\0\1\0").tell(GET_LIST, b"\2\0\1\0\0\0\1\0\7")
+    talk.ask(SET_LIST, e.instance(0xF5, 1), b"\2\0\3\0\1\0\0\0").ask(GET_LIST, e.instance(1, 1), b"\1")
     talk.command(0, 0x70, bytes(8) + b"\0\0")
     return talk.packets
 

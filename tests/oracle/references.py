@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
-from tests.oracle import bacnet, dnp3, enip, iec104, ipal, ours, s7, tshark, zeek
+from tests.oracle import bacnet, dnp3, enip, enip_logs, iec104, ipal, ours, s7, tshark, zeek
 from tests.oracle.compare import Agreement, compare
 from tests.oracle.data import CAPTURES, DATA, capture, tshark_version
 from tests.oracle.message import Message
@@ -148,7 +148,41 @@ REFERENCES: tuple[Reference, ...] = (
         for name in (*enip.CAPTURES, *(f"golden/{case}" for case in enip.GOLDEN))
     ),
     *(
+        Reference(
+            "tshark, encapsulation",
+            name,
+            _read(enip.encapsulated, name),
+            needs_tshark=True,
+            mine=enip.ours_encapsulated,
+        )
+        for name in (*enip.CAPTURES, *(f"golden/{case}" for case in enip.GOLDEN), "golden/enip_session")
+    ),
+    *(
+        Reference(
+            "tshark, identities", name, _read(enip.identities, name), needs_tshark=True, mine=enip_logs.ours_listed
+        )
+        for name in ("enip_cip_example", "golden/enip_session", "golden/enip_identity_udp")
+    ),
+    *(
+        Reference("ICSNPP enip log", name, partial(enip_logs.encapsulated, name), mine=enip_logs.ours_encapsulated)
+        for name in enip_logs.LOGS
+    ),
+    *(
+        Reference("ICSNPP cip log", name, partial(enip_logs.messages, name), mine=enip_logs.ours)
+        for name in enip_logs.LOGS
+    ),
+    Reference(
+        "ICSNPP identity log",
+        "enip_cip_example",
+        partial(enip_logs.identities, "enip_cip_example"),
+        mine=enip_logs.ours_identities,
+    ),
+    Reference(
+        "ICSNPP I/O log", "enip_cip_example", partial(enip_logs.cyclic, "enip_cip_example"), mine=enip_logs.ours_cyclic
+    ),
+    Reference("IPAL transcriber", "ipal-cip", enip_logs.ipal, mine=enip_logs.ours_of_tags),
+    *(
         Reference("tshark, cyclic", name, _read(enip.cyclic, name), needs_tshark=True, mine=enip.ours_cyclic)
-        for name in ("enip_cip_example", "golden/enip_connections")
+        for name in ("enip_cip_example", "golden/enip_connections", "golden/enip_run_idle")
     ),
 )

@@ -148,7 +148,7 @@ def tag(extra: str) -> str:
         (device('role = "hmmi"'), r"device 1: 'role': no such value 'hmmi', did you mean 'hmi'\?"),
         (device("vlan = 5000"), "device 1: 'vlan' must be a whole number from 0 to 4095, not 5000"),
         (device("zone = 3"), "device 1: 'zone' must be text, not 3"),
-        (device(tag("")), "device 1: tag 1: 'addr' is missing"),
+        (device(tag("")), "device 1: tag 1: 'addr' is missing, or 'symbol'"),
         (device(tag("addr = -1")), "device 1: tag 1: 'addr' must be a whole number"),
         (device(tag("addr = true")), "device 1: tag 1: 'addr' must be a whole number"),
         (
@@ -158,6 +158,13 @@ def tag(extra: str) -> str:
         (device(tag('addr = 1\nspace = "coil"\ntype = "u16"')), "tag 1: 'type': a coil is a bool, not 'u16'"),
         (device(tag('addr = 1\ntype = "f32"\nword_order = "BACD"')), "'word_order': no such value 'BACD'"),
         (device(tag('addr = 1\nword_order = "CDAB"')), "'word_order': 'CDAB' needs a two-register type, not 'u16'"),
+        (device(tag('symbol = "Level"\naddr = 1')), "tag 1: 'addr': no such setting"),
+        (device(tag('symbol = ""')), "tag 1: 'symbol' is missing"),
+        (device(tag('symbol = "Level"\nscale = 0')), "'scale' must not be 0"),
+        (
+            device(tag('symbol = "Level"') + '[[device.tag]]\nname = "s"\nsymbol = "Level"\n'),
+            "device 1: tag 2: 'symbol': 'Level' is already tag 1",
+        ),
         (device(tag("addr = 1\nscale = 0")), "'scale' must not be 0"),
         (device(tag("addr = 1\nscale = inf")), "'scale' must be a number, not inf"),
         (device(tag("addr = 1") + tag("addr = 2")), "device 1: tag 2: 'name': 't' is already tag 1"),

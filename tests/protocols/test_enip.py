@@ -11,10 +11,11 @@ import pytest
 from pipeline.decode.protocols.enip_names import identity, tag
 from pipeline.names import function_text, status_text, tag_text
 from pipeline.synth.encode import cip as e
-from schemas.codes import FAULTS, Anomaly, Identity, Kind, Match, Op, Protocol, Quality, Space
+from schemas.codes import FAULTS, Anomaly, Identity, Kind, Match, Op, PointType, Protocol, Quality, Space
 from tests.decode.packets import Talk
 from tests.decode.reading import decode
 from tests.golden.enip_cases import (
+    GET_LIST,
     MANAGER,
     OPEN,
     SEND,
@@ -23,12 +24,14 @@ from tests.golden.enip_cases import (
     cyclic,
     element,
     line,
+    listed,
     opened,
     reals,
     told,
     wrapped,
 )
 from tests.reference import enip as twin
+from tests.reference import enip_attributes as twin_of_attributes
 
 TAGS = ("Level", "Program:Main.Pump.State", "Line[2].Speed", "A")
 ROUTER = e.instance(e.ROUTER, 1)
@@ -127,6 +130,55 @@ def test_random_requests_at_tags(seed: int) -> None:
             assert same(point.value, value)
 
 
+def attribute_of(draw: random.Random, family: int, number: int) -> bytes:
+    """A value of an attribute, letters where it has bytes."""
+    letters = "".join(draw.choices("abcdefgh", k=40))
+    data = b""
+    for letter in twin_of_attributes.LAYOUT.get((family, number), "6"):
+        size = draw.randrange(6)
+        if letter == "s":
+            data += bytes([size]) + letters[:size].encode()
+        elif letter in "tw":
+            size *= 2 if letter == "w" else 1
+            data += count(size // 2 if letter == "w" else size) + letters[: size + size % 2].encode()
+        else:
+            data += letters[: 6 if letter == "6" else struct.calcsize(letter)].encode()
+    return data
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_lists_of_attributes(seed: int) -> None:
+    draw, talk, wanted = random.Random(seed), line().connect(), []
+    for _ in range(30):
+        family, known = draw.choice((0xF5, 0xF6, 0x48, 0x06, 0x8B)), list(twin_of_attributes.LAYOUT)
+        instance = draw.choice((0, 1, 1, 1))
+        numbers = [draw.choice([n for f, n in known if f == family] or [1]) for _ in range(draw.randrange(1, 6))]
+        numbers = [n if draw.random() < 0.9 else 300 for n in numbers]
+        parts = []
+        for number in numbers:
+            status = draw.choice((0, 0, 0, 0x14))
+            parts.append((number, status, b"" if status else attribute_of(draw, family, number)))
+        answer = listed(*parts)
+        talk.ask(
+            GET_LIST,
+            bytes([0x20, family, 0x24, instance]),
+            struct.pack(f"<{1 + len(numbers)}H", len(numbers), *numbers),
+        )
+        talk.tell(GET_LIST, answer, status=0x0A if any(status for _, status, _ in parts) else 0)
+        wanted.append((numbers, twin_of_attributes.told(family, instance, answer)))
+    found = decode(talk.packets)
+    ours = [r for r in found.records if r.func == GET_LIST]
+    for asks, tells, (numbers, points) in zip(ours[::2], ours[1::2], wanted, strict=True):
+        assert [p.addr_sub for p in asks.points] == numbers
+        said = []
+        for p in tells.points:
+            value = p.value if not math.isnan(p.value) else None
+            if p.type in (PointType.TEXT, PointType.BYTES):
+                value = found.names[p.raw % (1 << 64)] if p.raw else ""
+            said.append((p.addr_sub, value, not p.quality & Quality.ADDRESS_UNKNOWN))
+        assert said == points
+
+
 def test_answers_are_paired_by_context_in_any_order() -> None:
     talk = line().open()
     for number in (1, 2, 3):
@@ -204,6 +256,7 @@ def test_more_messages_in_one_than_are_told() -> None:
     talk.ask(e.SEVERAL, ROUTER, e.several([one] * 200))
     records = [r for r in decode(talk.packets).records if r.func != 0x165]
     assert (records[0].func, records[0].count, len(records)) == (e.SEVERAL, 200, 1 + 60)
+    assert [bool(r.anomaly & Anomaly.COUNT_OUT_OF_RANGE) for r in records] == [True] + [False] * 60
 
 
 def test_an_answer_to_something_else_is_no_answer() -> None:
@@ -222,7 +275,15 @@ def test_names() -> None:
     assert status_text(protocol, 1 | 0x0106 << 8) == "connection failure: ownership conflict (67073)"
     assert tag_text(protocol, Space.CIP_SYMBOL, 3, 1, 7, {7: "Grid[1]"}) == "Grid[1][3]"
     assert tag_text(protocol, Space.CIP_SYMBOL, 0, 0, 7, {7: "Level"}) == "Level"
-    assert tag(Space.CIP_ATTRIBUTE, 1 << 32 | 1, 7) == "identity:1 attribute 7"
+    assert tag(Space.CIP_ATTRIBUTE, 1 << 32 | 1, 7) == "identity:1 attribute 7 (product name)"
+    assert tag(Space.CIP_ATTRIBUTE, 0xF5 << 32 | 1, 5 | 1 << 16) == "TCP/IP interface:1 attribute 5.1 (IP address)"
+    assert tag(Space.CIP_ATTRIBUTE, 0xF5 << 32, 5) == "TCP/IP interface:0 attribute 5 (optional services)"
+    assert tag(Space.CIP_ATTRIBUTE, 0x8B << 32 | 1, 5) == "wall clock time:1 attribute 5"
+    assert (
+        tag_text(protocol, Space.CIP_SYMBOL, 2 << 32 | 4, 0x1234 << 16 | 3, 7, {7: "Pumps"})
+        == "Pumps[2] byte 4 of 0x1234"
+    )
+    assert tag(Space.CIP_ASSEMBLY, 101 << 16, 1) == "assembly:101 run"
     assert tag(Space.CIP_ATTRIBUTE, 0x99 << 32 | 2, 0) == "class 0x99:2"
     assert tag(Space.CIP_ASSEMBLY, 101 << 16 | 4, 0) == "assembly:101 byte 4"
     assert tag(Space.PCCC_FILE, 7 << 16 | 3, 0x89) == "N7:3"

@@ -17,15 +17,13 @@ from pipeline.decode.bytes import Bytes, le16, le32, le64, u8
 from pipeline.decode.notes import noted
 from pipeline.decode.protocols import enip_types as t
 from pipeline.decode.protocols.base import ProtocolModule
-from pipeline.decode.protocols.enip_body import CONNECTIONS, KEPT_NS, body
+from pipeline.decode.protocols.enip_body import CONNECTIONS, KEPT_NS, MOST_EMBEDDED, body
 from pipeline.decode.protocols.enip_path import BAD_LENGTH, NAMED, numbered_tag, path
 from pipeline.decode.signatures import FRAME, HEAD
 from schemas.codes import CipFlag, Kind, Protocol, Transport
 
 Row = NDArray[np.int64]
 
-MOST_EMBEDDED = 60
-"""Messages of a Multiple Service Packet that become records of their own."""
 _UDP = int(Transport.UDP)
 _REQUEST, _RESPONSE, _UNSOLICITED, _CONTROL, _DATA = (
     int(k) for k in (Kind.REQUEST, Kind.RESPONSE, Kind.UNSOLICITED, Kind.CONTROL, Kind.DATA)
@@ -250,6 +248,7 @@ def head(data: Bytes, at: int, size: int, w: Row) -> int:
     if size < t.HEADER:
         w[c.S_ANOMALY] |= BAD_LENGTH
         return 0
+    w[c.S_PEER_UNIT] = le32(data, at + 4)
     end = at + min(size, t.HEADER + le16(data, at + 2))
     if command == t.RR_DATA:
         return _unconnected(data, at, end, w)

@@ -14,9 +14,18 @@ from pipeline.decode import layout as c
 from pipeline.decode.bytes import Bytes, le16, le32, u8
 from pipeline.decode.notes import note, noted
 from pipeline.decode.protocols import enip_types as t
+from pipeline.decode.protocols.enip_objects import (
+    SIZE_OF_ASSEMBLY,
+    ask_list,
+    attribute,
+    identity,
+    set_list,
+    tell_list,
+    whole,
+)
 from pipeline.decode.protocols.enip_path import BAD_LENGTH, path
 from pipeline.decode.protocols.enip_pccc import pccc
-from pipeline.decode.protocols.enip_values import attribute, identity, read_tag, write_tag
+from pipeline.decode.protocols.enip_values import read_tag, write_tag
 from pipeline.decode.runs import add_run
 from pipeline.decode.signatures import BODY
 from schemas.codes import Anomaly, CipFlag, Direction, Kind, Quality, Space, Transport
@@ -26,9 +35,14 @@ Row = NDArray[np.int64]
 CONNECTIONS = 0x0C1B
 """Mixed into keys of `notes`: numbers of a connection on its flow."""
 KEPT_NS = 7 * 86_400 * c.NANOSECONDS
+MOST_EMBEDDED = 60
+"""Messages of a Multiple Service Packet that become records of their own; that there are more is an anomaly of it."""
 
 _DATA_OF = 0x010D
-_CONFLICT = int(Anomaly.CONFLICTING_RESPONSE)
+_FROM_TARGET, _UNCOUNTED, _HEADED = 1, 2, 4
+"""Of cyclic data, below its assembly in what is noted of its connection: its way, no count, a header of run or idle."""
+_RUN_HEADER = 4
+_CONFLICT, _TOO_MANY = int(Anomaly.CONFLICTING_RESPONSE), int(Anomaly.COUNT_OUT_OF_RANGE)
 _MORE, _WRAPPED, _TO_TARGET, _TO_ORIGINATOR = (
     int(b) for b in (CipFlag.MORE, CipFlag.UNCONNECTED_SEND, CipFlag.TO_TARGET, CipFlag.TO_ORIGINATOR)
 )
@@ -60,6 +74,8 @@ def _parts(data: Bytes, at: int, end: int, w: Row) -> int:
     w[c.S_COUNT] = count
     if end - at < 2 or at + 2 + 2 * count > end:
         w[c.S_ANOMALY] |= BAD_LENGTH
+    elif count > MOST_EMBEDDED:
+        w[c.S_ANOMALY] |= _TOO_MANY
     return 0
 
 
@@ -68,6 +84,14 @@ def _number(what: int, at: int, w: Row) -> int:
     """Something of a connection's opening; its numbers are new each time, so no direction lets them be judged."""
     add_run(w, i64(_IO), what, i64(1), i64(_U32), at, i64(_UNKNOWN), i64(0))
     return 0
+
+
+@kernel()
+def _data_size(data: Bytes, at: int, wide: int) -> int:
+    """Bytes of a connection by its parameters, 0 where they may vary (3-5.5.1.1)."""
+    if wide == 4:
+        return 0 if le32(data, at) & 1 << 25 else le16(data, at)
+    return 0 if le16(data, at) & 1 << 9 else le16(data, at) & 0x1FF
 
 
 @kernel()
@@ -86,12 +110,24 @@ def _open(data: Bytes, at: int, end: int, wide: int, w: Row) -> int:
     _number(i64(_OT_INTERVAL), at + 22, w)
     _number(i64(_TO_INTERVAL), at + 26 + wide, w)
     w[t.TRANSPORT] = 1 + (u8(data, words - 1) & 15)
+    w[t.TRANSPORT] |= (_data_size(data, at + 26, wide) << 8) | (_data_size(data, at + 30 + wide, wide) << 32)
     stop = words + 1 + 2 * u8(data, words)
     if stop > end:
         w[c.S_ANOMALY] |= BAD_LENGTH
         return 0
     path(data, words + 1, stop, w)
     return 0
+
+
+@kernel()
+def _headed(size: int, assembly: int, w: Row) -> int:
+    """Whether data of a connection of that size begins with a header of run or idle (3-6.1).
+
+    No opening says so: it does where the device told the assembly's own size before, and the connection has as many
+    bytes more.
+    """
+    own = noted(w, w[c.G_SRC_LO] ^ SIZE_OF_ASSEMBLY, assembly & 0xFFFFFFFF, i64(KEPT_NS))
+    return _HEADED if own >= 0 and w[c.S_UNIT] == 0 and size == own + _RUN_HEADER else 0
 
 
 @kernel()
@@ -108,18 +144,36 @@ def _opened(data: Bytes, at: int, end: int, w: Row) -> int:
     note(w, w[c.X_FLOW] ^ CONNECTIONS, to_target, to_target)
     note(w, w[c.X_FLOW] ^ CONNECTIONS, to_originator, to_target)
     if w[c.S_HAS_REQUEST] and w[c.S_SPACE] == _ASSEMBLY:
-        uncounted = i64(2 if w[c.ASKED + t.TRANSPORT] == 1 else 0)
-        note(w, w[c.G_SRC_LO] ^ _DATA_OF, to_target, ((w[c.S_ADDR] << 2) | uncounted) & 0xFFFFFFFF)
-        note(w, w[c.G_SRC_LO] ^ _DATA_OF, to_originator, ((w[c.S_ADDR_SUB] << 2) | uncounted | 1) & 0xFFFFFFFF)
+        how = w[c.ASKED + t.TRANSPORT]
+        uncounted = i64(_UNCOUNTED if how & 0xFF == 1 else 0)
+        for size, assembly, connection, way in (
+            (how >> 8 & 0xFFFF, w[c.S_ADDR], to_target, i64(0)),
+            (how >> 32 & 0xFFFF, w[c.S_ADDR_SUB], to_originator, i64(_FROM_TARGET)),
+        ):
+            headed = _headed(size - (0 if uncounted else 2), assembly, w)
+            what = ((assembly & 0xFFFFFFFF) << 3) | uncounted | headed | way
+            note(w, w[c.G_SRC_LO] ^ _DATA_OF, connection, what)
     return 0
+
+
+@kernel()
+def _run_header(at: int, end: int, direction: int, w: Row) -> int:
+    """The header of data of a connection (3-6.1.4), whose lowest bit is run or idle; the place behind it."""
+    if end - at < _RUN_HEADER:
+        w[c.S_ANOMALY] |= BAD_LENGTH
+        return at
+    run = add_run(w, w[c.S_SPACE], w[c.S_ADDR] << 16, i64(1), t.FORM[0xC1], at, direction, i64(0))
+    if run >= 0:
+        w[c.RUNS_AT + run * c.RUN + c.N_ADDR_SUB] = 1
+    return at + _RUN_HEADER
 
 
 @kernel()
 def _cyclic(data: Bytes, at: int, end: int, w: Row) -> int:
     """Data of a class 0 or 1 connection (volume 2, 3-2): words without a type, of the assembly where it is known.
 
-    A header with run or idle, and a description of the assembly, are not on the wire: all words are told as they are.
-    A count stands before the data unless the connection is known to be of class 0.
+    A description of the assembly is not on the wire: all words are told as they are.  A count stands before the data
+    unless the connection is known to be of class 0; a header of run or idle, where one is known, is a point.
     """
     connection = le32(data, at + 6)
     w[c.S_TXN] = le32(data, at + 10)
@@ -129,11 +183,13 @@ def _cyclic(data: Bytes, at: int, end: int, w: Row) -> int:
     w[c.S_SPACE], w[c.S_ADDR] = _IO, connection
     direction, quality = i64(_REPORT), i64(_ADDRESS_UNKNOWN)
     if found >= 0:
-        w[c.S_SPACE], w[c.S_ADDR] = _ASSEMBLY, found >> 2
+        w[c.S_SPACE], w[c.S_ADDR] = _ASSEMBLY, found >> 3
         quality = i64(0)
-        w[c.S_FLAGS] |= _TO_ORIGINATOR if found & 1 else _TO_TARGET
-        direction = i64(_REPORT if found & 1 else _WRITTEN)
-    start = at + (18 if found >= 0 and found & 2 else 20)
+        w[c.S_FLAGS] |= _TO_ORIGINATOR if found & _FROM_TARGET else _TO_TARGET
+        direction = i64(_REPORT if found & _FROM_TARGET else _WRITTEN)
+    start = at + (18 if found >= 0 and found & _UNCOUNTED else 20)
+    if found >= 0 and found & _HEADED:
+        start = _run_header(start, end, direction, w)
     size = end - start
     w[c.S_COUNT] = max(size, 0)
     if size >= 2:
@@ -164,6 +220,10 @@ def _asked(data: Bytes, at: int, end: int, w: Row) -> int:
         return write_tag(data, at, end, function == t.TAG | t.WRITE_PART, w)
     if function == t.SET_SINGLE:
         return attribute(data, at, end, i64(_WRITTEN), w)
+    if function == t.GET_LIST:
+        return ask_list(data, at, end, w)
+    if function == t.SET_LIST:
+        return set_list(data, at, end, w)
     if function == t.MANAGER | t.FORWARD_OPEN:
         return _open(data, at, end, i64(2), w)
     if function == t.MANAGER | t.LARGE_FORWARD_OPEN:
@@ -177,7 +237,9 @@ def _asked(data: Bytes, at: int, end: int, w: Row) -> int:
 def _answered(data: Bytes, at: int, end: int, w: Row) -> int:
     """What an answer gives, behind its status."""
     function = w[c.S_FUNC]
-    if w[c.S_STATUS] != 0 and w[c.S_STATUS] != t.PARTIAL and function != t.MULTIPLE:
+    lists = function == t.GET_LIST or function == t.SET_LIST
+    mixed = function == t.MULTIPLE or (lists and w[c.S_STATUS] & 0xFF == t.LIST_ERROR)
+    if w[c.S_STATUS] != 0 and w[c.S_STATUS] != t.PARTIAL and not mixed:
         return 0
     if function == t.MULTIPLE:
         return _parts(data, at, end, w)
@@ -187,8 +249,10 @@ def _answered(data: Bytes, at: int, end: int, w: Row) -> int:
         return read_tag(data, at, end, w)
     if function == t.GET_SINGLE:
         return attribute(data, at, end, i64(_READ), w)
-    if function == t.GET_ALL and w[c.S_SUBFUNC] == t.IDENTITY:
-        return identity(data, at, end, w)
+    if lists:
+        return tell_list(data, at, end, function == t.GET_LIST, w)
+    if function == t.GET_ALL:
+        return whole(data, at, end, w)
     if function == t.MANAGER | t.FORWARD_OPEN or function == t.MANAGER | t.LARGE_FORWARD_OPEN:
         return _opened(data, at, end, w)
     if t.FUNC_PCCC <= function < t.MANAGER:

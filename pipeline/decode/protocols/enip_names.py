@@ -7,6 +7,7 @@ From The CIP Networks Library, volume 1 (appendices A and B, chapter 5) and volu
 from __future__ import annotations
 
 from pipeline.decode.protocols.base import ProtocolNames, number_text
+from pipeline.decode.protocols.enip_attributes import name_of
 from schemas.codes import Identity, Protocol, Space
 
 CLASSES: dict[int, str] = {
@@ -32,7 +33,8 @@ _OF_CLASS = {0x4B: "service 75"}
 FUNCTIONS: dict[int, str] = {
     **_SERVICES,
     **_OF_CLASS,
-    0x100: "NOP", 0x104: "list services", 0x163: "list identity", 0x164: "list interfaces", 0x165: "register session",
+    0x100: "NOP", **{0x100 | command: "legacy command" for command in (1, 2, 3, 5)},
+    0x104: "list services", 0x163: "list identity", 0x164: "list interfaces", 0x165: "register session",
     0x166: "unregister session", 0x16F: "send RR data", 0x170: "send unit data", 0x172: "indicate status",
     0x173: "cancel",
     0x24C: "read tag", 0x24D: "write tag", 0x24E: "read modify write tag", 0x252: "read tag fragmented",
@@ -131,19 +133,28 @@ def identity(role: int, value: float) -> str:
 
 
 def named(name: str, addr: int, addr_sub: int) -> str:
-    """A tag, with its index where it is an element of an array."""
+    """A tag, with its index where it is an element of an array; of a structure, a word and whose it is."""
+    if addr_sub & 2:
+        whole = f"{name}[{addr >> 32}]" if addr_sub & 1 else name
+        return f"{whole} byte {addr & 0xFFFFFFFF} of {addr_sub >> 16:#06x}"
     return f"{name}[{addr}]" if addr_sub else name
 
 
 def tag(space: int, addr: int, addr_sub: int, register_base: int = 1) -> str:
-    """Such as `identity:1 attribute 7`, `assembly:101 byte 4`, `N7:0`."""
+    """Such as `identity:1 attribute 7 (product name)`, `assembly:101 byte 4`, `N7:0`."""
     if space == Space.CIP_ATTRIBUTE:
         family, instance = addr >> 32, addr & 0xFFFFFFFF
         what = f"{CLASSES.get(family, f'class {family:#x}')}:{instance}"
-        return f"{what} attribute {addr_sub}" if addr_sub else what
+        if not addr_sub:
+            return what
+        number = f"{addr_sub & 0xFFFF}.{addr_sub >> 16}" if addr_sub >> 16 else f"{addr_sub}"
+        called = name_of(family, instance, addr_sub)
+        return f"{what} attribute {number} ({called})" if called else f"{what} attribute {number}"
     if space in (Space.CIP_ASSEMBLY, Space.CIP_IO):
         what = "assembly" if space == Space.CIP_ASSEMBLY else "connection"
-        return f"{what}:{addr >> 16} byte {addr & 0xFFFF}" if addr >> 16 else f"{what}:{addr}"
+        if not addr >> 16:
+            return f"{what}:{addr}"
+        return f"{what}:{addr >> 16} " + ("run" if addr_sub else f"byte {addr & 0xFFFF}")
     if space == Space.PCCC_FILE:
         kind, below = addr_sub & 0xFF, addr_sub >> 8
         place = f"{_FILES.get(kind, f'type{kind}-')}{addr >> 16}:{addr & 0xFFFF}"

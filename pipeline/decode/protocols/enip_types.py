@@ -16,9 +16,11 @@ from schemas.codes import Op, PointType
 # --- encapsulation (volume 2, 2-3)
 NOP, LIST_SERVICES, LIST_IDENTITY, LIST_INTERFACES = 0x00, 0x04, 0x63, 0x64
 REGISTER, UNREGISTER, RR_DATA, UNIT_DATA, INDICATE, CANCEL = 0x65, 0x66, 0x6F, 0x70, 0x72, 0x73
+LEGACY = (1, 2, 3, 5)
+"""Reserved for what Rockwell used before; its tools still send the first."""
 COMMANDS = np.zeros(256, np.uint8)
-COMMANDS[[NOP, LIST_SERVICES, LIST_IDENTITY, LIST_INTERFACES, REGISTER, UNREGISTER, RR_DATA, UNIT_DATA, INDICATE,
-          CANCEL]] = 1  # fmt: skip
+COMMANDS[[NOP, *LEGACY, LIST_SERVICES, LIST_IDENTITY, LIST_INTERFACES, REGISTER, UNREGISTER, RR_DATA, UNIT_DATA,
+          INDICATE, CANCEL]] = 1  # fmt: skip
 HEADER = 24
 LONGEST = 65_511
 """Bytes of an encapsulation message behind its header, at most."""
@@ -34,7 +36,7 @@ LIST_TAGS = 0x55
 FORWARD_CLOSE, UNCONNECTED_SEND, FORWARD_OPEN, LARGE_FORWARD_OPEN = 0x4E, 0x52, 0x54, 0x5B
 
 # --- classes
-IDENTITY, CONNECTION_MANAGER, SYMBOL, PCCC = 1, 6, 0x6B, 0x67
+IDENTITY, ASSEMBLY, CONNECTION_MANAGER, SYMBOL, PCCC = 1, 4, 6, 0x6B, 0x67
 
 # --- what `func` says beside the service itself (below 0x80, with the class as sub-function)
 ENCAPSULATION, TAG, FUNC_PCCC, FUNC_PCCC_COMMAND, MANAGER, IO = 0x100, 0x200, 0x300, 0x400, 0x500, 0x600
@@ -44,8 +46,8 @@ FUNCTIONS = 0x601
 
 # --- statuses
 OF_ENCAPSULATION, OF_PCCC = 1 << 24, 2 << 24
-PARTIAL = 6
-"""General status of an answer whose rest is to be asked for."""
+PARTIAL, LIST_ERROR = 6, 0x0A
+"""General status of an answer whose rest is to be asked for, and of a list whose attributes have their own."""
 
 
 def _ops() -> NDArray[np.uint8]:
@@ -98,14 +100,19 @@ for _type, (_value, _kind) in _ELEMENTS.items():
     FORM[_type] = f.form(_value, kind=_kind)
     SIZE[_type] = f.BYTES.get(_value, 1)
 
-RAW = np.array([0, f.form(f.V_U8, kind=PointType.BITS), f.form(f.V_U16LE, kind=PointType.BITS), 0,
-                f.form(f.V_U32LE, kind=PointType.BITS)], np.int64)  # fmt: skip
-"""Form of a value of so many bytes whose type is not known."""
+RAW = np.zeros(9, np.int64)
+"""Form of a value of so many bytes whose type is not known, 0 for none."""
+for _bytes, _value in ((1, f.V_U8), (2, f.V_U16LE), (4, f.V_U32LE), (8, f.V_U64LE)):
+    RAW[_bytes] = f.form(_value, kind=PointType.BITS)
 
-STRUCTURE, STRING_HANDLE = 0x02A0, 0x0FCE
-"""Type of a structure, which its handle follows; the handle of Logix' own STRING: a length and 82 characters."""
+SHORT_STRING, STRING, STRUCTURE, STRING_HANDLE = 0xDA, 0xD0, 0x02A0, 0x0FCE
+"""Types of texts behind a length of one byte or two; of a structure, which its handle follows; the handle of Logix' own
+STRING: a length and 82 characters."""
+STRUCTURED = 2
+"""In the second part of a tag's address: a word of a structure; the lowest bit is that of an element of an array."""
 
 # --- for the time of a PDU, and from a request to its answer
 MESSAGE_AT, MESSAGE_END, OFFSET, EMBEDDED, ELEMENT, TRANSPORT = range(c.S_EXTRA, c.S_EXTRA + 6)
 """Place and end of the CIP message from the beginning of the PDU, 0 for none; byte offset of a fragment; messages of a
-Multiple Service Packet that become records; index that a path ends in, and transport class of a connection, plus 1."""
+Multiple Service Packet that become records; index that a path ends in, plus 1; transport class of a connection plus 1,
+and the bytes of its data to the target above 8 bits, to the originator above 32, 0 where they vary."""

@@ -1,7 +1,8 @@
-"""Values that CIP messages carry: of tags with their type, of attributes, and of what a device says that it is.
+"""Values of tags with their type, texts, and words of structures.
 
-Clauses: The CIP Networks Library, volume 1, 5-2.2 (identity object), C-6 (types); volume 2, 2-4.2 (ListIdentity);
-Rockwell 1756-PM020 (tag services).
+A structure's description is not on the wire: its words are told as they are.  Their address is the element above 32
+bits of the byte where a word begins; the second part is the structure's handle above 16 bits, and STRUCTURED.
+Clauses: The CIP Networks Library, volume 1, C-6 (types); Rockwell 1756-PM020 (tag services).
 """
 
 from __future__ import annotations
@@ -10,25 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.jit import i64, kernel
-from pipeline.decode import forms as f
 from pipeline.decode import layout as c
 from pipeline.decode.bytes import Bytes, le16, le32, u8
 from pipeline.decode.protocols import enip_types as t
 from pipeline.decode.protocols.enip_path import BAD_LENGTH
 from pipeline.decode.runs import add_run
-from schemas.codes import Direction, Identity, Op, RecordFlag, Space
+from schemas.codes import Direction, Space
 
 Row = NDArray[np.int64]
 
 _READ, _WRITTEN = int(Direction.READ), int(Direction.WRITTEN)
-_IDENTITY, _SYMBOL = int(Space.IDENTITY), int(Space.CIP_SYMBOL)
-_IDENTIFY, _SAYS_IDENTITY = int(Op.IDENTIFY), int(RecordFlag.IDENTITY)
-_VENDOR, _CODE, _FIRMWARE, _SERIAL, _MODEL = (
-    int(i) for i in (Identity.VENDOR, Identity.PRODUCT_CODE, Identity.FIRMWARE, Identity.SERIAL, Identity.MODEL)
-)
-_U16, _U32, _VERSION = f.form(f.V_U16LE), f.form(f.V_U32LE), f.form(f.V_U16BE)
+_SYMBOL = int(Space.CIP_SYMBOL)
 _MOST_RAW = 512
-"""Bytes of an attribute or a structure that are told, at most."""
+"""Bytes of a text or of a value without type that are told, at most."""
 
 
 @kernel()
@@ -57,28 +52,55 @@ def untyped(at: int, end: int, direction: int, w: Row) -> int:
     size = end - at
     if size <= 0:
         return 0
-    if size <= 4 and t.RAW[size] != 0:
+    if size <= 8 and t.RAW[size] != 0:
         _run(t.RAW[size], w[c.S_ADDR], i64(1), at, direction, w)
         return 0
     return _whole(i64(c.ENC_BYTES), at, size, direction, w)
 
 
 @kernel()
-def _structure(data: Bytes, at: int, end: int, handle: int, direction: int, w: Row) -> int:
-    """A structure by its handle: Logix' own STRING as a text, any other one, and a part of one, as bytes."""
-    if handle == t.STRING_HANDLE and w[t.OFFSET] == 0 and end - at >= 4 and le32(data, at) <= end - at - 4:
-        if le32(data, at) > 0:
-            _whole(i64(c.ENC_TEXT), at + 4, le32(data, at), direction, w)
-        return 0
-    if at < end:
-        _whole(i64(c.ENC_BYTES), at, end - at, direction, w)
+def _words(at: int, end: int, handle: int, direction: int, w: Row) -> int:
+    """The words of a structure, from the byte where a fragment begins."""
+    addr = ((w[c.S_ADDR] & 0xFFFFFFFF) << 32) | (w[t.OFFSET] & 0xFFFFFFFF)
+    words = (end - at) // 2
+    for part in range(2):
+        first, many = (at, words) if part == 0 else (at + 2 * words, (end - at) & 1)
+        if many > 0:
+            form = t.RAW[2] if part == 0 else t.RAW[1]
+            run = add_run(w, w[c.S_SPACE], addr + first - at, many, form, first, direction, i64(0))
+            if run >= 0:
+                w[c.RUNS_AT + run * c.RUN + c.N_STEP] = 2
+                w[c.RUNS_AT + run * c.RUN + c.N_ADDR_SUB] = (handle << 16) | t.STRUCTURED | (w[c.S_ADDR_SUB] & 1)
+                w[c.RUNS_AT + run * c.RUN + c.N_NAME_ID] = w[c.S_NAME_ID]
     return 0
+
+
+@kernel()
+def _structure(data: Bytes, at: int, end: int, handle: int, direction: int, w: Row) -> int:
+    """A structure by its handle: Logix' own STRING as a text, any other one, and a part of one, as words."""
+    if handle == t.STRING_HANDLE and w[t.OFFSET] == 0 and end - at >= 4 and le32(data, at) <= end - at - 4:
+        return _whole(i64(c.ENC_TEXT), at + 4, le32(data, at), direction, w)
+    return _words(at, end, handle, direction, w)
+
+
+@kernel()
+def _text(data: Bytes, at: int, end: int, kind: int, direction: int, w: Row) -> int:
+    """A text behind its length, of one byte or two; where it is not all that there is, bytes."""
+    width = 1 if kind == t.SHORT_STRING else 2
+    size = i64(-1)
+    if end - at >= width and w[t.OFFSET] == 0:
+        size = u8(data, at) if width == 1 else le16(data, at)
+    if size < 0 or at + width + size + (size & 1) < end or at + width + size > end:
+        return untyped(at, end, direction, w)
+    return _whole(i64(c.ENC_TEXT), at + width, size, direction, w)
 
 
 @kernel()
 def _values(data: Bytes, at: int, end: int, kind: int, direction: int, w: Row) -> int:
     """Values of an elementary type; of a fragment, those that begin at its offset."""
     size = t.SIZE[kind] if kind < 256 else i64(0)
+    if kind == t.SHORT_STRING or kind == t.STRING:
+        return _text(data, at, end, kind, direction, w)
     if size == 0:
         return untyped(at, end, direction, w)
     count = (end - at) // size
@@ -115,47 +137,3 @@ def write_tag(data: Bytes, at: int, end: int, part: bool, w: Row) -> int:
     if structured:
         return _structure(data, values, end, le16(data, at + 2), i64(_WRITTEN), w)
     return _values(data, values, end, le16(data, at), i64(_WRITTEN), w)
-
-
-@kernel()
-def _says(role: int, encoding: int, at: int, size: int, w: Row) -> int:
-    run = add_run(w, i64(_IDENTITY), role, i64(1), encoding, at, i64(_READ), i64(0))
-    if run >= 0 and encoding == c.ENC_TEXT:
-        w[c.RUNS_AT + run * c.RUN + c.N_LENGTH] = size
-    w[c.S_FLAGS] |= _SAYS_IDENTITY
-    return 0
-
-
-@kernel()
-def identity(data: Bytes, at: int, end: int, w: Row) -> int:
-    """The attributes 1 to 7 of an identity object, one behind the other."""
-    w[c.S_OP] = _IDENTIFY
-    if end - at < 15 or end - at < 15 + u8(data, at + 14):
-        w[c.S_ANOMALY] |= BAD_LENGTH
-        return 0
-    _says(i64(_VENDOR), i64(_U16), at, i64(0), w)
-    _says(i64(_CODE), i64(_U16), at + 4, i64(0), w)
-    _says(i64(_FIRMWARE), i64(_VERSION), at + 6, i64(0), w)
-    _says(i64(_SERIAL), i64(_U32), at + 10, i64(0), w)
-    if u8(data, at + 14) > 0:
-        _says(i64(_MODEL), i64(c.ENC_TEXT), at + 15, u8(data, at + 14), w)
-    return 0
-
-
-@kernel()
-def attribute(data: Bytes, at: int, end: int, direction: int, w: Row) -> int:
-    """The value of one attribute: of an identity object what it is, else without a type."""
-    number, size = w[c.S_ADDR_SUB], end - at
-    if w[c.S_SUBFUNC] != t.IDENTITY or direction != _READ:
-        return untyped(at, end, direction, w)
-    if number == 1 and size == 2:
-        return _says(i64(_VENDOR), i64(_U16), at, i64(0), w)
-    if number == 3 and size == 2:
-        return _says(i64(_CODE), i64(_U16), at, i64(0), w)
-    if number == 4 and size == 2:
-        return _says(i64(_FIRMWARE), i64(_VERSION), at, i64(0), w)
-    if number == 6 and size == 4:
-        return _says(i64(_SERIAL), i64(_U32), at, i64(0), w)
-    if number == 7 and size >= 2 and size == 1 + u8(data, at):
-        return _says(i64(_MODEL), i64(c.ENC_TEXT), at + 1, size - 1, w)
-    return untyped(at, end, direction, w)
