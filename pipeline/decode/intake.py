@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.jit import i64, indirect_call, kernel
-from pipeline.decode import copies, holes, pairing, streams
+from pipeline.decode import arp, copies, holes, pairing, streams
 from pipeline.decode import counters as n
 from pipeline.decode import layout as c
 from pipeline.decode.assembly import front, set_aside
@@ -14,7 +14,7 @@ from pipeline.decode.bytes import be16
 from pipeline.decode.disorder import is_due
 from pipeline.decode.flows import add_flow, find_flow
 from pipeline.decode.fragments import add_fragment
-from pipeline.decode.link import FRAGMENT, SKIPPED, parse_packet, parse_transport
+from pipeline.decode.link import ARP, FRAGMENT, SKIPPED, parse_packet, parse_transport
 from pipeline.decode.pdu import set_context, timeout_record
 from pipeline.decode.ports import BEGINNINGS
 from pipeline.decode.state import Memory, Packets
@@ -66,8 +66,8 @@ def next_packet(packets: Packets, m: Memory, w: Row) -> int:
     """Read the next packet into the segment row.
 
     Returns:
-        TAKEN: a TCP or UDP payload of the flow in G_FLOW; EMIT: a request expired first; AGAIN: nothing to take; or
-        what the caller has to provide.
+        TAKEN: a TCP or UDP payload of the flow in G_FLOW; EMIT: a request expired first, or the packet is a record by
+        itself; AGAIN: nothing to take; or what the caller has to provide.
     """
     i = w[c.C_NEXT] & c.INDEX
     if i >= w[c.C_N]:
@@ -101,6 +101,9 @@ def next_packet(packets: Packets, m: Memory, w: Row) -> int:
         kind = join_fragment(packets.data, m, w)
         if kind < 0:
             return c.AGAIN
+    if kind == ARP:
+        m.traffic[w[c.G_NAME]] += 1
+        return c.EMIT if arp.announce(packets.data, m, w) else c.AGAIN
     if kind == SKIPPED:
         m.traffic[w[c.G_NAME]] += 1
         return c.AGAIN
