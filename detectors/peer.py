@@ -191,7 +191,7 @@ class PeerDetector(Existence):
             code=peer_keys.TYPE_IDENTITY,
             uid="peer.identity",
             title="Device says that it is another",
-            text="{device}, unit {unit}, says {tag}: {observed}; it was {expected}",
+            text="{device} unit {unit} says {tag} = {observed}, and said {expected} before",
             types=("policy",),
             analytic_type=4,
             attacks=(_FIRMWARE, _MODULE),

@@ -1,9 +1,9 @@
 """What peer learned as rows of a baseline, and back.
 
 Parameters are "device"; "service" (`code`: protocol << 56 | port); "mac", from which a client (`peer`) or the device
-speaks; "claim", a MAC address by which an address (`peer`) was claimed in a VLAN (`addr`); "identity", what a unit said of
-itself in a role (`space`, `addr`): `code` is the id of a text's name, or a number + 1, `addr_sub` the protocol, and 256
-for a text.
+speaks; "claim", a MAC address by which an address (`peer`) was claimed in a VLAN (`addr`); "identity", what a unit said
+of itself in a role (`space`, `addr`): `code` is the id of a text's name, or a number + 1, `addr_sub` the protocol, and
+256 more for a text.
 """
 
 from __future__ import annotations
