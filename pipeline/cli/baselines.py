@@ -12,7 +12,7 @@ from detectors import kinds
 from pipeline import approval, baseline
 from pipeline.cli.screen import Screen
 from pipeline.errors import ConfigError, OutputError
-from pipeline.names import address_text, function_text, protocol_text, tag_text
+from pipeline.names import address_text, function_text, mac_text, protocol_text, tag_text
 from pipeline.show import print_table
 from pipeline.show.tables import Shown, number
 
@@ -141,6 +141,8 @@ def _code(row: Mapping[str, Any]) -> str:
         return ""
     if row["parameter"] == "service":
         return f"{protocol_text(code >> 56)} port {code & 0xFFFF}"
+    if row["parameter"] in ("mac", "claim"):
+        return mac_text(code)
     if row["parameter"] in ("function", "asked") and code > 0xFFFF:
         return f"{protocol_text(code >> 56)} {function_text(code >> 56, code >> 32 & 0xFFFF, code & 0xFFFFFFFF)}"
     return f"{code:#x}" if code > 0xFFFF else str(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from detectors.columns import records
 from detectors.lifecycle import Learning
 from detectors.peer import Params, PeerDetector
+from pipeline import baseline
+from pipeline.cli import baselines
 from pipeline.findings import Findings, types_of
 from pipeline.findings.said import Said, mac_of
 from schemas.codes import Identity, Protocol, Space
@@ -72,3 +75,25 @@ def test_numbers_read_in_the_words_of_their_protocol() -> None:
 @pytest.mark.parametrize(("value", "text"), [(float(0xFFFFFFFFFFFF), "ff:ff:ff:ff:ff:ff"), (float("nan"), "")])
 def test_a_card_is_exact_in_a_number(value: float, text: str) -> None:
     assert mac_of(value) == text
+
+
+def learned(path: Path, *rows: dict[str, Any]) -> Path:
+    """A baseline of learned traffic and `rows`."""
+    detector = PeerDetector(Params(), Learning(start_ns=START, mode="learn"))
+    detector.on_batch(records([*spoken(range(0, 300, 10)), *rows]))
+    baseline.write(path, baseline.collect([detector]))
+    return path
+
+
+def test_a_baseline_shows_claims_and_tells_what_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = learned(tmp_path / "before", claim(100), says(200, text=OLD))
+    after = learned(tmp_path / "after", claim(100, OTHER), says(200, text=OLD + 1))
+    baselines.show(before, {"parameter": "claim"}, 0)
+    (line,) = (line.split() for line in capsys.readouterr().out.splitlines() if " claim " in line)
+    assert "10.0.1.1" in line
+    assert "00:00:00:00:00:0b" in line
+    baselines.diff(before, after, 0)
+    changed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    told = sorted((line[0], line[line.index("claim") + 1]) for line in changed if "claim" in line)
+    assert told == [("added", "00:00:00:00:00:0e"), ("removed", "00:00:00:00:00:0b")]
+    assert sorted(line[0] for line in changed if "identity" in line) == ["added", "removed"]
