@@ -14,7 +14,7 @@ from detectors.kernels.evidence import emit
 from detectors.kernels.peer_keys import CROWD, MOST_STRANGERS, SAID, TRUSTED, TYPE_IDENTITY
 from detectors.kernels.seen import about_tag, add, is_due, is_known, is_live, look, touch
 from detectors.kernels.slots import N_BUCKETS, is_key
-from schemas.codes import Direction, Identity, PointType, Quality, RecordFlag, Severity, Space
+from schemas.codes import FAULTS, Anomaly, Direction, Identity, PointType, Quality, RecordFlag, Severity, Space
 
 MOST_SAID = 16
 """Points of one record that are looked at: a device has few roles, and a hostile one may say thousands."""
@@ -24,7 +24,8 @@ MOST_VALUES = 16
 _FLAG = np.uint32(RecordFlag.IDENTITY)
 _IDENTITY, _DEVICE_ID = int(Space.IDENTITY), int(Space.DEVICE_ID)
 _TEXT, _BYTES, _WRITTEN = int(PointType.TEXT), int(PointType.BYTES), int(Direction.WRITTEN)
-_UNPLACED = int(Quality.ADDRESS_UNKNOWN)
+_USELESS = int(Quality.ADDRESS_UNKNOWN | Quality.INVALID | Quality.TRUNCATED)
+_BROKEN = np.uint64(FAULTS | int(Anomaly.TRUNCATED))
 _VENDOR, _NAME, _LOCATION, _HARDWARE = (
     int(i) for i in (Identity.VENDOR, Identity.NAME, Identity.LOCATION, Identity.HARDWARE)
 )
@@ -37,8 +38,9 @@ NAME_SHIFT = np.uint64(11)
 
 @kernel(inline=True)
 def says_identity(wire: Any, i: Any) -> Any:
-    """Whether a record may carry what a device says of itself."""
-    return wire.client_is_src[i] == 0 and ((wire.flags[i] & _FLAG) != 0 or wire.space[i] == _DEVICE_ID)
+    """Whether a record may carry what a device says of itself, whole: of a text cut short the rest is not known."""
+    says = (wire.flags[i] & _FLAG) != 0 or wire.space[i] == _DEVICE_ID
+    return says and wire.client_is_src[i] == 0 and (wire.anomaly[i] & _BROKEN) == _ZERO
 
 
 @kernel()
@@ -119,7 +121,7 @@ def identify(table: Any, rows: Any, rules: Any, out: Any, row: Any, wire: Any, p
     for p in range(start, np.int64(wire.offsets[row + 1])):
         kind, space, addr = np.int64(points.type[p]), np.int64(points.space[p]), np.int64(points.addr[p])
         is_text = kind in (_TEXT, _BYTES)
-        wrong = (np.int64(points.quality[p]) & _UNPLACED) != 0 or np.int64(points.direction[p]) == _WRITTEN
+        wrong = (np.int64(points.quality[p]) & _USELESS) != 0 or np.int64(points.direction[p]) == _WRITTEN
         if wrong or addr < 0 or not is_role(space, addr, is_text):
             continue
         w1 = np.uint64(wire.unit[row]) | np.uint64(wire.protocol[row]) << np.uint64(32)

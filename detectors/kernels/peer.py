@@ -86,6 +86,7 @@ class Wire(NamedTuple):
     unit: NDArray[np.uint32]
     space: NDArray[np.uint16]
     flags: NDArray[np.uint32]
+    anomaly: NDArray[np.uint64]
     offsets: NDArray[np.int32]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from pipeline import names as readable
 from schemas.codes import Space
@@ -15,6 +15,25 @@ _SHIFT = 11
 def mac_of(value: float) -> str:
     """A MAC address that is given as a number; empty for none."""
     return readable.mac_text(int(value)) if math.isfinite(value) else ""
+
+
+class Names(Mapping[int, str]):
+    """Names of a baseline beside names that are met, which may grow."""
+
+    def __init__(self, learned: Mapping[int, str], met: Mapping[int, str]) -> None:
+        self._parts = learned, met
+
+    def __getitem__(self, name: int) -> str:
+        learned, met = self._parts
+        return learned[name] if name in learned else met[name]
+
+    def __iter__(self) -> Iterator[int]:
+        learned, met = self._parts
+        yield from learned
+        yield from (name for name in met if name not in learned)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
 
 
 class Said:

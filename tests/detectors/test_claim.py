@@ -11,6 +11,7 @@ from detectors.columns import records
 from detectors.lifecycle import Learning
 from detectors.peer import Params, PeerDetector
 from schemas.codes import (
+    Anomaly,
     Direction,
     Identity,
     Kind,
@@ -225,12 +226,19 @@ def test_what_is_said_for_the_first_time_is_believed_until_it_changes() -> None:
         {"addr": int(Identity.LOCATION)},
         {"space": int(Space.DEVICE_ID), "addr": 3},
         {"quality": int(Quality.ADDRESS_UNKNOWN)},
+        {"quality": int(Quality.TRUNCATED)},
         {"direction": int(Direction.WRITTEN)},
     ],
 )
 def test_names_given_by_people_and_what_clients_say_are_left_alone(point: Row) -> None:
     ours = after_learning(says(50, point=point))
     assert told(ours, [says(400, text=9 << 40, point=point)]) == []
+
+
+@pytest.mark.parametrize("anomaly", [Anomaly.TRUNCATED, Anomaly.MALFORMED])
+def test_what_is_not_whole_says_nothing(anomaly: Anomaly) -> None:
+    ours = after_learning(says(50))
+    assert told(ours, [says(400, text=9 << 40, anomaly=int(anomaly))]) == []
 
 
 @pytest.mark.parametrize("addr", [0, 1, 2, 4, 5])
@@ -256,6 +264,7 @@ def mixed(rng: np.random.Generator, n: int) -> list[Row]:
             point = {"addr": int(rng.integers(0, 9)), "quality": int(rng.random() < 0.1)} | number
             text = int(rng.integers(1, 4 if late else 3)) << 40
             rows[i] = says(0, text=text, point=point) | {"device": device, "ts": ts, "unit": int(rng.integers(0, 2))}
+            rows[i]["anomaly"] = int(rng.random() < 0.1)
     return rows
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from schemas.codes import Direction, Identity, PointType, Quality, RecordFlag, Severity, Space
+from schemas.codes import FAULTS, Anomaly, Direction, Identity, PointType, Quality, RecordFlag, Severity, Space
 from tests.reference.slots import BUCKETS, Book
 
 Row = dict[str, Any]
@@ -121,8 +121,10 @@ class Claims:
         return [(i, "peer.duplicate_address", rank, 0)]
 
     def identify(self, i: int, row: Row, live: bool) -> list[Told]:
-        if row["client_is_src"] or not (
-            row.get("flags", 0) & RecordFlag.IDENTITY or row.get("space", 0) == Space.DEVICE_ID
+        if (
+            row["client_is_src"]
+            or row["anomaly"] & (FAULTS | Anomaly.TRUNCATED)
+            or not (row.get("flags", 0) & RecordFlag.IDENTITY or row.get("space", 0) == Space.DEVICE_ID)
         ):
             return []
         found: list[Told] = []
@@ -132,7 +134,10 @@ class Claims:
             place = (point["space"], point["addr"])
             if place not in ROLES and not (text and place in OBJECTS):
                 continue
-            if point.get("quality", 0) & Quality.ADDRESS_UNKNOWN or point.get("direction", 0) == Direction.WRITTEN:
+            if (
+                point.get("quality", 0) & (Quality.ADDRESS_UNKNOWN | Quality.INVALID | Quality.TRUNCATED)
+                or point.get("direction", 0) == Direction.WRITTEN
+            ):
                 continue
             if text:
                 word = point["raw"] & (1 << 64) - 1
