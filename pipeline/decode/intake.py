@@ -14,17 +14,17 @@ from pipeline.decode.bytes import be16
 from pipeline.decode.disorder import is_due
 from pipeline.decode.flows import add_flow, find_flow
 from pipeline.decode.fragments import add_fragment
-from pipeline.decode.link import ARP, FRAGMENT, SKIPPED, parse_packet, parse_transport
+from pipeline.decode.link import FRAGMENT, SKIPPED, parse_packet, parse_transport
 from pipeline.decode.pdu import set_context, timeout_record
 from pipeline.decode.ports import BEGINNINGS
 from pipeline.decode.state import Memory, Packets
-from schemas.codes import Anomaly, Transport
+from schemas.codes import Anomaly, Protocol, Transport
 
 Row = NDArray[np.int64]
 Rows = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 
-_TCP = int(Transport.TCP)
+_TCP, _ARP = int(Transport.TCP), int(Protocol.ARP)
 _FRAGMENTED = int(Anomaly.FRAGMENTED)
 _PROBES = 8  # segments of a flow on an unknown port that are tried for the shape of a protocol
 call = indirect_call()
@@ -101,12 +101,9 @@ def next_packet(packets: Packets, m: Memory, w: Row) -> int:
         kind = join_fragment(packets.data, m, w)
         if kind < 0:
             return c.AGAIN
-    if kind == ARP:
-        m.traffic[w[c.G_NAME]] += 1
-        return c.EMIT if arp.announce(packets.data, m, w) else c.AGAIN
     if kind == SKIPPED:
         m.traffic[w[c.G_NAME]] += 1
-        return c.AGAIN
+        return c.EMIT if w[c.G_NAME] == _ARP and arp.announce(packets.data, m, w) else c.AGAIN
     k = find_flow(w, m.flow, m.places)
     if k < 0:
         k = add_flow(w, m.flow, m.places, m.ports)

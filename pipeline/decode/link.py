@@ -30,7 +30,7 @@ LINKS: dict[int, str] = {
 }
 """Link types that are read, by tcpdump's LINKTYPE number."""
 
-SKIPPED, SEGMENT, FRAGMENT, ARP = 0, 1, 2, 3
+SKIPPED, SEGMENT, FRAGMENT = 0, 1, 2
 
 _TCP = int(Transport.TCP)
 _UDP = int(Transport.UDP)
@@ -330,8 +330,8 @@ def parse_packet(data: Bytes, start: int, end: int, wire: int, link: int, w: Row
 
     Returns:
         SEGMENT: a TCP or UDP payload lies at G_OFF; FRAGMENT: a piece of a datagram lies at G_L4_OFF to G_L4_END;
-        ARP: a packet of ARP lies there; SKIPPED: counted in `stats`, with the protocol's number in G_NAME where it has
-        a name.
+        SKIPPED: counted in `stats`, with the protocol's number in G_NAME where it has a name; ARP lies at G_L4_OFF to
+        G_L4_END too, and is counted by who reads it.
     """
     w[c.G_SMAC] = 0
     w[c.G_DMAC] = 0
@@ -364,8 +364,8 @@ def parse_packet(data: Bytes, start: int, end: int, wire: int, link: int, w: Row
             if w[c.G_NAME] == _ARP:
                 w[c.G_L4_OFF] = at
                 w[c.G_L4_END] = end
-                return ARP
-            w[n.N_NOT_IP] += 1
+            else:
+                w[n.N_NOT_IP] += 1
             return SKIPPED
         if kind != SEGMENT:
             return kind
