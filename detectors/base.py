@@ -53,6 +53,10 @@ class Attack:
     name: str
 
 
+MAC, NAME = "MAC address", "name"
+"""Measures of numbers that are shown as what they stand for: a MAC address; what a device says it is, as a number or,
+where negative, as the first 53 bits of a name's id."""
+
 ATTACK, FAULT, MISOPERATION = FITS = ("attack", "fault", "misoperation")
 """What may be behind a finding."""
 
@@ -71,7 +75,8 @@ class FindingType:
         attacks: techniques that this may be.
         confidence: 0 to 100, how often such a finding is right.
         fits: (FITS, why) of what may be behind it, the likelier first.
-        measure: unit of `low`, `high` and `observed`; None where they are values of the tag, in its own unit.
+        measure: unit of `low`, `high` and `observed`, or MAC or NAME; None where they are values of the tag, in its own
+            unit.
     """
 
     code: int

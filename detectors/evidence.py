@@ -31,10 +31,11 @@ def drain(evidence: Evidence) -> Alerts:
     if n == 0:
         return Alerts.none()
     evidence.filled[0] = 0
-    marks, about, numbers = evidence.marks[:n], evidence.about[:n], evidence.numbers[:n]
+    # A column of a single row is contiguous already: without a copy it would be the buffer itself.
+    marks, about, numbers = evidence.marks[:n].copy(), evidence.about[:n].copy(), evidence.numbers[:n].copy()
     return Alerts.of(
         marks[:, 0],
-        marks[:, 1].copy(),
+        marks[:, 1],
         about[:, 0],
         parent=about[:, 1],
         severity=marks[:, 2],

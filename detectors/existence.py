@@ -66,8 +66,8 @@ class Existence:
         known = int(((self.slots.keys[:, k.STATUS] & k.KNOWN) != 0).sum())
         return {**self.slots.counters(), "known": known, "strange": len(self.slots) - known}
 
-    def _enter(self, words: NDArray[np.uint64], baseline: Mapping[str, NDArray[Any]]) -> None:
-        enter_known(self.slots, words, baseline)
+    def _enter(self, words: NDArray[np.uint64], baseline: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
+        return enter_known(self.slots, words, baseline)
 
 
 def rules_of(learning: Learning, window_s: float, rearm_s: float, max_keys: int) -> seen.Rules:
@@ -82,8 +82,8 @@ def rules_of(learning: Learning, window_s: float, rearm_s: float, max_keys: int)
     )
 
 
-def enter_known(slots: Slots, words: NDArray[np.uint64], baseline: Mapping[str, NDArray[Any]]) -> None:
-    """Hold the keys of a baseline as known; `words` (n, 5) beside its rows."""
+def enter_known(slots: Slots, words: NDArray[np.uint64], baseline: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
+    """Hold the keys of a baseline as known; `words` (n, 5) beside its rows.  Their slots."""
     places = slots.add(words, k.KNOWN)
     rows = slots.rows("seen")
     rows["since"][places] = k.UNSET
@@ -91,6 +91,7 @@ def enter_known(slots: Slots, words: NDArray[np.uint64], baseline: Mapping[str, 
         rows[name][places] = 0
     for name in ("first", "last", "n"):
         rows[name][places] = np.asarray(baseline[name]).astype(np.int64)
+    return places
 
 
 def baseline_columns(**columns: Any) -> dict[str, NDArray[Any]]:

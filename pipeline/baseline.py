@@ -40,6 +40,10 @@ DIFF = pa.schema(
 """Rows of :func:`diff`: the key, `change` (added, removed or changed), both sides; NaN, 0, 0 where there is none."""
 
 
+IDENTITY, TEXTS = "identity", 256
+"""Parameter of what a device said of itself, and the bit of `addr_sub` that says that `code` is the id of a text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Baseline:
     """A baseline in memory.
@@ -47,7 +51,7 @@ class Baseline:
     Attributes:
         table: rows of schema BASELINE in the order of SORT_KEY.
         digest: SHA-256 of the rows, hexadecimal: the baseline's id in findings.
-        lineage: captures learned from, parents, settings.
+        lineage: captures learned from, parents, settings, and texts of the names that rows hold the ids of.
     """
 
     table: pa.Table
@@ -58,6 +62,13 @@ class Baseline:
     def load(cls, path: Path) -> Baseline:
         """See :func:`read`."""
         return read(path)
+
+    def names(self) -> dict[int, str]:
+        """Texts of name ids: a finding names what was learned though nobody has said it since."""
+        found = self.lineage.get("names")
+        if not isinstance(found, Mapping):
+            return {}
+        return {int(name, 16): str(text) for name, text in found.items()}
 
 
 def digest_of(table: pa.Table) -> str:
@@ -128,6 +139,15 @@ def collect(detectors: Sequence[Detector]) -> pa.Table:
         row = table.slice(int(np.argmax(twice)), 1).select(SORT_KEY).to_pylist()[0]
         raise ValueError(f"two rows for one key of a baseline: {row}")
     return table
+
+
+def names_in(table: pa.Table, names: Mapping[int, str]) -> dict[str, str]:
+    """The texts of what devices said of themselves, by the ids in hexadecimal, for the lineage of a baseline."""
+    import pyarrow.compute as pc
+
+    said = table.filter(pc.equal(table.column("parameter"), IDENTITY))
+    texts = said.filter(pc.greater_equal(said.column("addr_sub"), TEXTS))
+    return {f"{name:016x}": names[name] for name in texts.column("code").unique().to_pylist() if name in names}
 
 
 NOTHING = "nothing"

@@ -12,6 +12,7 @@ from detectors.wide import Reading
 from pipeline import detect
 from pipeline.config import Config
 from pipeline.findings import Findings, types_of
+from pipeline.findings.said import Names
 from pipeline.panes import Collector
 from pipeline.site import Site
 from pipeline.site.typed import typed_devices
@@ -87,17 +88,19 @@ class Setup:
         detectors = detect.build(enabled, learning, self.config.params)
         types = types_of(detectors)
         uid, taught = "", None
+        known: Mapping[int, str] = names if names is not None else {}
         if self.baseline is not None:
             from pipeline import approval
             from pipeline.baseline import adopt
 
             adopt(approval.settled(self.baseline.table), detectors)
             uid = self.baseline.digest
+            known = Names(self.baseline.names(), known)
             taught = approval.taught_of(self.baseline.table, {kind.uid: code for code, kind in types.items()})
         findings = Findings(
             types,
             site=self.site,
-            names=names,
+            names=known,
             baseline_uid=uid,
             versions={d.name: d.version for d in detectors},
             taught=taught,

@@ -100,6 +100,8 @@ class Kind(IntEnum):
     """Cyclic data without a request, such as CIP class 1 I/O."""
     FOREIGN = 8
     """Bytes on a protocol's port that are not that protocol."""
+    ANNOUNCE = 9
+    """An address that the sender says is its own, on the link itself (ARP); nobody is asked for anything."""
 
 
 class Op(IntEnum):

@@ -1,17 +1,34 @@
 """Peer: who talks to whom, over which protocol and port.
 
 Keys of one table: a service (client, device, protocol, port), the pair it belongs to, the device once it has spoken,
-and the MAC addresses that both speak from.  A record of a known service costs one lookup.
+and the MAC addresses that both speak from; further claims of addresses (`claim`) and what devices say they are
+(`identity`).  A record of a known service costs one lookup.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.jit import kernel
+from detectors.kernels.claim import claim
 from detectors.kernels.evidence import report
+from detectors.kernels.identity import MOST_SAID, identify, says_identity
+from detectors.kernels.peer_keys import (
+    DEVICE,
+    LINK,
+    PAIR,
+    SERVICE,
+    TRUSTED,
+    TYPE_ANSWERING,
+    TYPE_ASKING,
+    TYPE_CLIENT,
+    TYPE_DEVICE,
+    TYPE_EXTERNAL,
+    TYPE_SERVICE,
+)
 from detectors.kernels.seen import (
     TYPE_PAIR,
     about_client,
@@ -29,20 +46,6 @@ from detectors.kernels.seen import (
 from detectors.kernels.slots import ADOPTED, N_BUCKETS, find, hash_words, is_key
 from schemas.codes import Kind, Severity
 
-TYPE_CLIENT = 101
-TYPE_SERVICE = 103
-TYPE_DEVICE = 104
-TYPE_ANSWERING = 105
-TYPE_ASKING = 106
-TYPE_EXTERNAL = 107
-
-SERVICE = np.uint64(1)
-PAIR = np.uint64(2)
-DEVICE = np.uint64(3)
-LINK = np.uint64(4)
-"""What a key is; a LINK is the MAC address that somebody speaks from (none for the device itself), or with 0 says that
-one is held."""
-
 ANSWERED = 1
 """Flag of a service: its device has spoken over it."""
 WROTE = 2
@@ -52,19 +55,51 @@ OF_STRANGER = 4
 SITE_STRANGER = 8
 """Flag of a strange service: no baseline knows its client at all."""
 
-TRUSTED = 1
-"""Flag of a link: first sight of somebody who was known without any."""
-
-MOST_KEYS = 5
-MOST_ALERTS = 5
+MOST_KEYS = 5 + 2 * MOST_SAID
+MOST_ALERTS = 5 + MOST_SAID
 """What one record can add."""
 
 _FOREIGN = int(Kind.FOREIGN)
 _TIMEOUT = int(Kind.TIMEOUT)
+_ANNOUNCE = int(Kind.ANNOUNCE)
 _MEDIUM = int(Severity.MEDIUM)
 _HIGH = int(Severity.HIGH)
 _LOW32 = np.uint64(0xFFFFFFFF)
 _MAPPED = np.uint64(0xFFFF0000)
+
+
+class Wire(NamedTuple):
+    """The record columns that are judged; see `schemas.record`."""
+
+    ts: NDArray[np.int64]
+    device: NDArray[np.uint64]
+    src_ip: NDArray[np.uint64]
+    dst_ip: NDArray[np.uint64]
+    src_port: NDArray[np.uint16]
+    dst_port: NDArray[np.uint16]
+    src_mac: NDArray[np.uint64]
+    vlan: NDArray[np.uint32]
+    client_is_src: NDArray[np.uint8]
+    protocol: NDArray[np.uint8]
+    kind: NDArray[np.uint8]
+    op: NDArray[np.uint8]
+    unit: NDArray[np.uint32]
+    space: NDArray[np.uint16]
+    flags: NDArray[np.uint32]
+    anomaly: NDArray[np.uint64]
+    offsets: NDArray[np.int32]
+
+
+class Values(NamedTuple):
+    """The point columns that tell what a device says it is; see `schemas.record`."""
+
+    space: NDArray[np.uint16]
+    addr: NDArray[np.uint64]
+    value: NDArray[np.float64]
+    raw: NDArray[np.int64]
+    type: NDArray[np.uint8]
+    quality: NDArray[np.uint16]
+    direction: NDArray[np.uint8]
 
 
 @kernel()
@@ -153,6 +188,14 @@ def _is_usual(table: Any, rows: Any, rules: Any, ts: Any, hi: Any, lo: Any, devi
 
 
 @kernel()
+def _note_card(table: Any, rows: Any, device: Any, mac: Any) -> None:
+    """Note the MAC address that a device spoke from last, for whom a claim is held against."""
+    mark = look(table, device, np.uint64(0), np.uint64(0), LINK, np.uint64(0))
+    if mark >= 0:
+        rows["answering_mac"][mark] = mac
+
+
+@kernel()
 def _speak(
     table: Any, rows: Any, rules: Any, out: Any, row: Any, ts: Any, hi: Any, lo: Any, device: Any, mac: Any, asks: Any,
     service: Any,
@@ -167,6 +210,7 @@ def _speak(
             rows["asking_mac"][service] = mac
         else:
             rows["answering_mac"][service] = mac
+            _note_card(table, rows, device, mac)
     elif is_due(rows, slot, ts, rules):
         what = TYPE_ASKING if asks else TYPE_ANSWERING
         about = about_pair(what, hi, lo, device) if asks else about_device(what, device)
@@ -174,18 +218,20 @@ def _speak(
 
 
 @kernel()
-def peers(start: Any, wire: Any, writes: Any, clients: Any, table: Any, rows: Any, rules: Any, out: Any) -> Any:
+def peers(
+    start: Any, wire: Any, points: Any, writes: Any, known: Any, table: Any, rows: Any, rules: Any, out: Any
+) -> Any:
     """Judge and learn the records from `start` on, until they end or there is no more room.
 
     Args:
         start: first record.
-        wire: `seen.Wire`.
+        wire, points: Wire and Values.
         writes: uint8 (256,), 1 for each operation that changes something.
-        clients: uint64 (n, 2) sorted, the clients of the baseline.
+        known: `peer_keys.Known`.
         table: `slots.Table`.
         rows: SEEN, by slot.
         rules: `seen.Rules`.
-        out: `seen.Evidence`.
+        out: `evidence.Evidence`.
 
     Returns:
         The record to go on with; the number of records where all are done.
@@ -197,6 +243,9 @@ def peers(start: Any, wire: Any, writes: Any, clients: Any, table: Any, rows: An
             return i
         kind = np.int64(wire.kind[i])
         if kind in (_FOREIGN, _TIMEOUT):
+            continue
+        if kind == _ANNOUNCE:
+            claim(table, rows, known, rules, out, i, wire)
             continue
         device = wire.device[i]
         ts = wire.ts[i]
@@ -212,7 +261,7 @@ def peers(start: Any, wire: Any, writes: Any, clients: Any, table: Any, rows: An
             slot = find(table, hash_words(device, hi, lo, service, zero), device, hi, lo, service, zero)
         new = slot < 0
         if new:
-            slot, flags, strange = _meet(table, rows, clients, rules, ts, hi, lo, device, service)
+            slot, flags, strange = _meet(table, rows, known.clients, rules, ts, hi, lo, device, service)
         else:
             touch(rows, slot, ts)
             flags = rows["flags"][slot]
@@ -234,4 +283,6 @@ def peers(start: Any, wire: Any, writes: Any, clients: Any, table: Any, rows: An
             usual = rows["asking_mac"][slot] if asks else rows["answering_mac"][slot]
             if mac != usual and is_key(table.keys, slot, device, hi, lo, service, zero):
                 _speak(table, rows, rules, out, i, ts, hi, lo, device, mac, asks, slot)
+        if says_identity(wire, i):
+            identify(table, rows, rules, out, i, wire, points)
     return len(wire.ts)

@@ -12,7 +12,7 @@ from detectors import kinds
 from pipeline import approval, baseline
 from pipeline.cli.screen import Screen
 from pipeline.errors import ConfigError, OutputError
-from pipeline.names import address_text, function_text, protocol_text, tag_text
+from pipeline.names import address_text, function_text, identity_text, mac_text, protocol_text, tag_text, visible
 from pipeline.show import print_table
 from pipeline.show.tables import Shown, number
 
@@ -32,9 +32,10 @@ def show(file: Path, selection: Mapping[str, Any], limit: int) -> None:
     screen.say(f"baseline {found.digest[:16]}, {found.table.num_rows:,} rows")
     for capture in found.lineage.get("captures", []):
         screen.say(f"learned from {capture.get('path', '')}, {capture.get('packets', 0):,} packets")
+    known = found.names()
     shown = [
         (
-            *_key(row),
+            *_key(row, known),
             _value(row),
             _state(row["state"]),
             f"{row['n']:,}",
@@ -50,8 +51,10 @@ def diff(old: Path, new: Path, limit: int) -> None:
     Raises:
         BaselineError: one of them is no baseline.
     """
-    rows = baseline.diff(baseline.read(old).table, baseline.read(new).table)
-    shown = [(row["change"], *_key(row), _side(row, "old"), _side(row, "new")) for row in _rows(rows, limit)]
+    sides = baseline.read(old), baseline.read(new)
+    rows = baseline.diff(sides[0].table, sides[1].table)
+    known = sides[0].names() | sides[1].names()
+    shown = [(row["change"], *_key(row, known), _side(row, "old"), _side(row, "new")) for row in _rows(rows, limit)]
     print_table(Shown(("change", *_KEY, "old>", "new>"), shown, rows.num_rows), "differences")
 
 
@@ -122,7 +125,7 @@ def _rows(table: pa.Table, limit: int) -> list[dict[str, Any]]:
     return found
 
 
-def _key(row: Mapping[str, Any]) -> tuple[str, ...]:
+def _key(row: Mapping[str, Any], names: Mapping[int, str]) -> tuple[str, ...]:
     tag = tag_text(_MODBUS, row["space"], row["addr"], row["addr_sub"], row["name_id"])
     return (
         row["detector"],
@@ -131,16 +134,22 @@ def _key(row: Mapping[str, Any]) -> tuple[str, ...]:
         tag,
         address_text(row["peer"]),
         row["parameter"],
-        _code(row),
+        _code(row, names),
     )
 
 
-def _code(row: Mapping[str, Any]) -> str:
+def _code(row: Mapping[str, Any], names: Mapping[int, str]) -> str:
     code: int = row["code"]
     if not code:
         return ""
+    if row["parameter"] == baseline.IDENTITY and row["addr_sub"] < baseline.TEXTS:
+        return identity_text(row["addr_sub"], row["addr"], float(code - 1)) or str(code - 1)
+    if row["parameter"] == baseline.IDENTITY and code in names:
+        return visible(names[code])
     if row["parameter"] == "service":
         return f"{protocol_text(code >> 56)} port {code & 0xFFFF}"
+    if row["parameter"] in ("mac", "claim"):
+        return mac_text(code)
     if row["parameter"] in ("function", "asked") and code > 0xFFFF:
         return f"{protocol_text(code >> 56)} {function_text(code >> 56, code >> 32 & 0xFFFF, code & 0xFFFFFFFF)}"
     return f"{code:#x}" if code > 0xFFFF else str(code)

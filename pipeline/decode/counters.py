@@ -48,9 +48,10 @@ NAMES: tuple[tuple[str, str, str], ...] = (
     ("decode", "joined", "messages from segments"),
     ("decode", "dropped", "bytes of messages never completed"),
     ("decode", "seen", "segments without their beginning"),
+    ("link", "dropped", "ARP claims beyond the bound"),
 )
 (N_PACKETS, N_BYTES, N_UNKNOWN_LINK, N_SHORT_LINK, N_SHORT_IP, N_BAD_IP, N_SHORT_L4, N_BAD_L4, N_NOT_IP, N_OTHER_IP,
  N_IPSEC, N_NESTED, N_FRAGMENT, N_JOINED, N_FRAGMENT_LOST, N_DECAPSULATED, N_CUT, N_EMPTY, N_COPY, N_OVERLAP,
  N_REORDERED, N_DIFFERS, N_HOLE, N_HOLE_BYTES, N_HELD_LOST, N_INCOMPLETE, N_UNKNOWN, N_FLOWS, N_FLOWS_LOST, N_EPOCHS,
  N_DATAGRAM_COPY, N_RECORDS, N_POINTS, N_FAULTS, N_FOREIGN, N_UNPAIRED, N_TIMEOUTS, N_POINTS_LOST, N_NAMES_LOST,
- N_OPEN, N_MESSAGES, N_UNJOINED, N_ORPHANS) = range(COUNTERS_AT, COUNTERS_AT + len(NAMES))  # fmt: skip
+ N_OPEN, N_MESSAGES, N_UNJOINED, N_ORPHANS, N_CLAIMS_LOST) = range(COUNTERS_AT, COUNTERS_AT + len(NAMES))  # fmt: skip

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.jit import i64, indirect_call, kernel
-from pipeline.decode import copies, holes, pairing, streams
+from pipeline.decode import arp, copies, holes, pairing, streams
 from pipeline.decode import counters as n
 from pipeline.decode import layout as c
 from pipeline.decode.assembly import front, set_aside
@@ -18,13 +18,13 @@ from pipeline.decode.link import FRAGMENT, SKIPPED, parse_packet, parse_transpor
 from pipeline.decode.pdu import set_context, timeout_record
 from pipeline.decode.ports import BEGINNINGS
 from pipeline.decode.state import Memory, Packets
-from schemas.codes import Anomaly, Transport
+from schemas.codes import Anomaly, Protocol, Transport
 
 Row = NDArray[np.int64]
 Rows = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 
-_TCP = int(Transport.TCP)
+_TCP, _ARP = int(Transport.TCP), int(Protocol.ARP)
 _FRAGMENTED = int(Anomaly.FRAGMENTED)
 _PROBES = 8  # segments of a flow on an unknown port that are tried for the shape of a protocol
 call = indirect_call()
@@ -66,8 +66,8 @@ def next_packet(packets: Packets, m: Memory, w: Row) -> int:
     """Read the next packet into the segment row.
 
     Returns:
-        TAKEN: a TCP or UDP payload of the flow in G_FLOW; EMIT: a request expired first; AGAIN: nothing to take; or
-        what the caller has to provide.
+        TAKEN: a TCP or UDP payload of the flow in G_FLOW; EMIT: a request expired first, or the packet is a record by
+        itself; AGAIN: nothing to take; or what the caller has to provide.
     """
     i = w[c.C_NEXT] & c.INDEX
     if i >= w[c.C_N]:
@@ -103,7 +103,7 @@ def next_packet(packets: Packets, m: Memory, w: Row) -> int:
             return c.AGAIN
     if kind == SKIPPED:
         m.traffic[w[c.G_NAME]] += 1
-        return c.AGAIN
+        return c.EMIT if w[c.G_NAME] == _ARP and arp.announce(packets.data, m, w) else c.AGAIN
     k = find_flow(w, m.flow, m.places)
     if k < 0:
         k = add_flow(w, m.flow, m.places, m.ports)

@@ -55,7 +55,7 @@ _MAC = 0xFFFFFFFFFFFF
 
 
 @kernel(inline=True)
-def _v4(data: Bytes, at: int) -> int:
+def mapped(data: Bytes, at: int) -> int:
     """The last eight bytes of an IPv4-mapped address, as they lie in memory."""
     return (le32(data, at) << 32) | 0xFFFF0000
 
@@ -196,9 +196,9 @@ def _ip4(data: Bytes, at: int, end: int, cut: int, w: Row) -> int:
         w[n.N_SHORT_IP] += 1
         return SKIPPED
     w[c.G_SRC_HI] = 0
-    w[c.G_SRC_LO] = _v4(data, at + 12)
+    w[c.G_SRC_LO] = mapped(data, at + 12)
     w[c.G_DST_HI] = 0
-    w[c.G_DST_LO] = _v4(data, at + 16)
+    w[c.G_DST_LO] = mapped(data, at + 16)
     w[c.G_IPID] = be16(data, at + 4)
     w[c.G_L4] = u8(data, at + 9)
     fragment = be16(data, at + 6)
@@ -330,7 +330,8 @@ def parse_packet(data: Bytes, start: int, end: int, wire: int, link: int, w: Row
 
     Returns:
         SEGMENT: a TCP or UDP payload lies at G_OFF; FRAGMENT: a piece of a datagram lies at G_L4_OFF to G_L4_END;
-        SKIPPED: counted in `stats`, with the protocol's number in G_NAME where it has a name.
+        SKIPPED: counted in `stats`, with the protocol's number in G_NAME where it has a name; ARP lies at G_L4_OFF to
+        G_L4_END too, and is counted by who reads it.
     """
     w[c.G_SMAC] = 0
     w[c.G_DMAC] = 0
@@ -360,7 +361,11 @@ def parse_packet(data: Bytes, start: int, end: int, wire: int, link: int, w: Row
             kind = _ip6(data, at, end, cut, w)
         else:
             w[c.G_NAME] = name_of_ethertype(ethertype)
-            w[n.N_NOT_IP] += 1
+            if w[c.G_NAME] == _ARP:
+                w[c.G_L4_OFF] = at
+                w[c.G_L4_END] = end
+            else:
+                w[n.N_NOT_IP] += 1
             return SKIPPED
         if kind != SEGMENT:
             return kind

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from detectors.kernels.mix import mix
 from pipeline.decode import counters as n
 from pipeline.decode import layout as c
+from pipeline.decode.arp import CLAIM, CLAIMS
 from pipeline.decode.copies import FRESH, SAID
 from pipeline.decode.flows import index_flows
 from pipeline.decode.pairing import remove
@@ -72,6 +73,7 @@ def make(site: str, vlan_scope: bool, timeout_ns: int, shard: int, boot: int) ->
         joins=np.zeros((c.JOINS, 8), np.int64),
         joined=np.zeros(1 << 17, np.uint8),
         text=np.zeros(c.TEXT, np.uint8),
+        claims=np.zeros((CLAIMS, CLAIM), np.int64),
     )
 
 

@@ -47,6 +47,7 @@ class Memory(NamedTuple):
     joins: Rows
     joined: Bytes
     text: Bytes
+    claims: Rows
 
 
 class Output(NamedTuple):

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from detectors.base import FindingType
 from pipeline import names as readable
+from pipeline.findings.said import Said
 from pipeline.findings.text import Facts, check, facts_of, hint_text, line, seen_text, values_of
 from pipeline.findings.window import Activities, Subject, Window
 from pipeline.site import Site
@@ -55,6 +56,7 @@ class RowWriter:
         self._baseline_uid = baseline_uid
         self._versions = versions
         self._attacks = {code: _attacks(kind) for code, kind in types.items()}
+        self._said = Said(names)
         self._facts: dict[Subject, Facts] = {}
 
     def quiet(self, subject: Subject) -> tuple[tuple[int, int], ...]:
@@ -117,7 +119,7 @@ class RowWriter:
         }
 
     def _words(self, kind: FindingType, window: Window, told: Activities, facts: Facts) -> dict[str, Any]:
-        values = values_of(kind, told, facts, self._site)
+        values = values_of(kind, told, facts, self._site, window.subject, self._said)
         text = line(kind, window.subject, facts, told, values)
         return {
             "finding_info_desc": text if told.alerting else text + self._maintenance(window, facts),

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Formatter
 
-from detectors.base import ATTACK, MISOPERATION, FindingType
+from detectors.base import ATTACK, MAC, MISOPERATION, NAME, FindingType
 from pipeline import names as readable
+from pipeline.findings.said import Said, mac_of
 from pipeline.findings.window import Activities, Subject
 from pipeline.site import Site, SiteDevice, SiteTag
 
@@ -120,8 +121,15 @@ def _tag(
     return name, f"{place} '{name}' (word {subject.addr - known.addr + 1} of {known.width})", None
 
 
-def values_of(kind: FindingType, told: Activities, facts: Facts, site: Site) -> tuple[str, str]:
+def values_of(
+    kind: FindingType, told: Activities, facts: Facts, site: Site, subject: Subject, said: Said
+) -> tuple[str, str]:
     """What was normal and what was seen, empty for none: of a tag, in engineering units where the site knows them."""
+    if kind.measure == MAC:
+        return mac_of(told.low), mac_of(told.observed)
+    if kind.measure == NAME:
+        role = subject.protocol, subject.space, subject.addr
+        return said.text(*role, told.low), said.text(*role, told.observed)
     if kind.measure is not None:
         return _texts(told.low, told.high, told.observed, f" {kind.measure}" if kind.measure else "")
     low, high, seen, unit = told.low, told.high, told.observed, ""

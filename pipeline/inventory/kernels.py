@@ -21,7 +21,7 @@ _M2 = np.uint64(0x165667B19E3779F9)
 _M3 = np.uint64(0xD6E8FEB86659FD93)
 _M4 = np.uint64(0xA0761D6478BD642F)
 _M5 = np.uint64(0xE7037ED1A0B428DB)
-_REQUEST, _RESPONSE, _TIMEOUT = 1, 2, 5
+_REQUEST, _RESPONSE, _TIMEOUT, _ANNOUNCE = 1, 2, 5, 9
 
 
 @kernel()
@@ -48,7 +48,7 @@ def group(
     records: Any,
     used: Any,
 ) -> None:
-    """Count each record into its group.
+    """Count each record into its group; an address that is announced asks nobody, and belongs to none.
 
     Args:
         ts: int64, n; the columns up to `status` are RECORD's in their own types, addresses (n, 2) uint64; read-only.
@@ -60,6 +60,8 @@ def group(
     """
     mask = np.uint64(len(keys) - 1)
     for i in range(len(ts)):
+        if kind[i] == _ANNOUNCE:
+            continue
         if client_is_src[i]:
             c0, c1, s0, s1 = src_ip[i, 0], src_ip[i, 1], dst_ip[i, 0], dst_ip[i, 1]
             cm, sm, port = src_mac[i], dst_mac[i], np.uint64(dst_port[i])

@@ -50,7 +50,7 @@ OPEN = np.dtype(
 with each record lies within one cache line."""
 
 _ONE = np.uint64(1)
-_FOREIGN = int(Kind.FOREIGN)
+_FOREIGN, _ANNOUNCE = int(Kind.FOREIGN), int(Kind.ANNOUNCE)
 _TIMEOUT = int(Kind.TIMEOUT)
 
 
@@ -195,7 +195,7 @@ def gather(start: Any, stop: Any, wire: Any, graveness: Any, table: Any, limit: 
     row = np.int64(-1)
     for i in range(start, stop):
         kind = np.int64(wire.kind[i])
-        if kind == _FOREIGN:
+        if kind in (_FOREIGN, _ANNOUNCE):
             continue
         asks = wire.client_is_src[i] != 0
         device = wire.device[i]

@@ -116,7 +116,8 @@ def learn(
     if report.kept:
         rows = pa.concat_tables([mark_provisional(baselines.collect(judges.detectors)), first.table])
         rows = carried_over(rows, before.table) if before is not None else rows
-        baselines.write(out, rows, _lineage(source, settings))
+        names = {"names": baselines.names_in(rows, source.names)}
+        baselines.write(out, rows, _lineage(source, settings) | names)
     return report
 
 

@@ -23,12 +23,30 @@ from tests.decode.packets import (
     tcp,
     values,
 )
-from tests.golden import bacnet_cases, bacnet_event_cases, dnp3_cases, enip_cases, iec104_cases, s7_cases, s7_user_cases
+from tests.golden import (
+    arp_cases,
+    bacnet_cases,
+    bacnet_event_cases,
+    dnp3_cases,
+    enip_cases,
+    iec104_cases,
+    s7_cases,
+    s7_user_cases,
+)
 from tests.golden.registry import CASES, case
 
 __all__ = ["CASES"]
 
-OTHERS = (dnp3_cases, iec104_cases, bacnet_cases, bacnet_event_cases, s7_cases, s7_user_cases, enip_cases)
+OTHERS = (
+    dnp3_cases,
+    iec104_cases,
+    bacnet_cases,
+    bacnet_event_cases,
+    s7_cases,
+    s7_user_cases,
+    enip_cases,
+    arp_cases,
+)
 """The cases of other protocols, registered as their files are imported."""
 
 

@@ -75,6 +75,8 @@ def _row(record: Any, found: Decoded, flows: dict[int, int]) -> dict[str, Any]:
         row["name"] = found.names.get(record.name_id, "?")
     if record.rtt_us >= 0:
         row["rtt_us"] = record.rtt_us
+    if record.kind == Kind.ANNOUNCE:
+        row |= {"mac": record.src_mac.to_bytes(6, "big").hex(":"), "to": _address(record.dst_ip)}
     if record.points:
         row["points"] = _points(record.points, found)
     return row

@@ -63,6 +63,8 @@ def busy(seed: int, seconds: int = 1500) -> Columns:
     for second in range(800, 900, 7):
         rows += exchange(second, 101, 103, Op.WRITE)
         rows += exchange(second + 50, 4, 3)
+    for second in range(3, seconds, 50):  # addresses that are announced ask nobody
+        rows.append(exchange(second, 1, 101)[1] | {"kind": Kind.ANNOUNCE, "protocol": Protocol.ARP, "op": Op.UNKNOWN})
     stream = numbered(rows)
     late = random.random(len(stream)) < 0.05
     ts = np.where(late, stream.ts - 900_000_000, stream.ts)

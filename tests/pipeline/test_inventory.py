@@ -85,6 +85,13 @@ def test_a_client_and_a_device_are_told_apart() -> None:
     assert (hmi["records"], hmi["writes"], hmi["errors"]) == (4, 1, 1)
 
 
+def test_an_address_that_is_announced_is_no_asset() -> None:
+    said = exchange(100, HMI, GATEWAY)[1] | {"kind": Kind.ANNOUNCE, "protocol": Protocol.ARP}
+    inventory = seen(exchange(100, HMI, PLC), [said])
+    assert set(assets(inventory)) == {"10.0.0.1", "10.0.0.11"}
+    assert inventory.conversations().num_rows == 1
+
+
 def test_one_that_serves_and_asks_is_one_asset() -> None:
     found = assets(seen(exchange(100, HMI, GATEWAY), exchange(200, GATEWAY, PLC)))
     assert (found["10.0.0.12"]["is_server"], found["10.0.0.12"]["is_client"]) == (1, 1)

@@ -88,6 +88,9 @@ EXPECTED: dict[str, Sequence[Told]] = {
     ],
     "replay": [
         Told(("peer.device_mac",), HIGH, "PLC-3"),
+        Told(("peer.arp_claim",), MEDIUM, "PLC-3", text="says by ARP"),
+        Told(("peer.arp_claim",), MEDIUM, "HMI-1", text="says by ARP"),
+        Told(("peer.duplicate_address",), HIGH, "HMI-1", text="in turn"),
         Told(WRITTEN, HIGH, "PLC-3", "PSP-301", "5.6 bar", attacker=True),
         Told(STRANGER, HIGH, "PLC-3", attacker=True),
         Told(("value.jump",), HIGH, "PLC-3", "FQ-301 network total", "m3"),

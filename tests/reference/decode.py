@@ -1,8 +1,8 @@
 """Decode in plain Python: dictionaries, slices and lists, one clear step after the other.
 
-It reads Ethernet, IPv4 with fragments, TCP and UDP, restores the order of streams with patience without end (no hole
-is ever given up), frames Modbus/TCP and pairs requests with responses.  Where the Decoder's patience or bounds matter
-it says something else, and the tests keep away from there.
+It reads Ethernet, ARP that claims an address, IPv4 with fragments, TCP and UDP, restores the order of streams with
+patience without end (no hole is ever given up), frames Modbus/TCP and pairs requests with responses.  Where the
+Decoder's patience or bounds matter it says something else, and the tests keep away from there.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from tests.decode.packets import SYN, Packet
 
 TIMEOUT_NS = 5_000_000_000
 LATE_NS = 60_000_000_000
+CLAIM_NS = 10_000_000_000
 REMEMBERED = 3
 FIN_SYN_RST = 7
 End = tuple[bytes, int]
@@ -78,6 +79,7 @@ class Decoder:
         self.records: list[Record] = []
         self._fragments: dict[tuple[bytes, bytes, int, int], dict[int, tuple[bytes, bool]]] = {}
         self._connections: dict[frozenset[End], Connection] = {}
+        self._claims: dict[bytes, tuple[bytes, int]] = {}
         self._open: list[tuple[int, Record, Connection]] = []
 
     def feed(self, packets: Iterable[Packet]) -> list[Record]:
@@ -100,6 +102,15 @@ class Decoder:
             at += 4
         if packet.data[at : at + 2] == b"\x08\x00":
             self._ip(packet, packet.data[at + 2 :], number)
+        elif packet.data[at : at + 2] == b"\x08\x06" and self.records:
+            self._arp(packet, packet.data[at + 2 :], number)
+
+    def _arp(self, packet: Packet, data: bytes, number: int) -> None:
+        mac, address = data[8:14], data[14:18]
+        before, since = self._claims.get(address, (b"", 0))
+        if mac != before or packet.ts - since >= CLAIM_NS:
+            self._claims[address] = mac, packet.ts
+            self.records.append(Record(number, Kind.ANNOUNCE, 0, 0, data[7], length=28, ts=packet.ts))
 
     def _ip(self, packet: Packet, data: bytes, number: int) -> None:
         header, total = 4 * (data[0] & 15), struct.unpack("!H", data[2:4])[0]

@@ -18,6 +18,8 @@ class count:  # noqa: N801 (reads as the verb it is)
 
     def add(self, batch: Columns, limit: int) -> None:
         for i in range(len(batch)):
+            if batch.kind[i] == Kind.ANNOUNCE:
+                continue
             near, far = ("src", "dst") if batch.client_is_src[i] else ("dst", "src")
             link = {
                 "client": getattr(batch, f"{near}_ip")[i].tobytes(),

@@ -25,7 +25,7 @@ class Panes:
         self.rows: list[Row] = []
 
     def record(self, row: Row) -> None:
-        if row["kind"] == Kind.FOREIGN:
+        if row["kind"] in (Kind.FOREIGN, Kind.ANNOUNCE):
             return
         asks = row["client_is_src"]
         client, device = (row["src_ip"], row["dst_ip"]) if asks else (row["dst_ip"], row["src_ip"])

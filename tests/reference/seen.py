@@ -6,6 +6,7 @@ from ipaddress import IPv6Address, ip_network
 from typing import Any
 
 from schemas.codes import DANGEROUS, FAULTS, WRITING, Anomaly, Kind, Match, Op, Outcome, Severity
+from tests.reference.claims import Claims
 from tests.reference.slots import BUCKETS, Book
 
 Row = dict[str, Any]
@@ -64,10 +65,15 @@ def external(hi: int, lo: int) -> bool:
 class Peer(Existence):
     def judge(self, rows: list[Row]) -> Found:
         found: Found = []
+        rules = {"learns_only": self.learns_only, "start": self.start, "site": self.site, "window": self.window}
+        claims = Claims(self.book, self.clocks, rules, self.due)
         for i, row in enumerate(rows):
-            if row["kind"] not in (Kind.FOREIGN, Kind.TIMEOUT):
+            if row["kind"] == Kind.ANNOUNCE:
+                found += claims.claim(i, row)
+            elif row["kind"] not in (Kind.FOREIGN, Kind.TIMEOUT):
                 self.tick(row)
                 self._one(i, row, found)
+                found += claims.identify(i, row, self.live(row))
         return found
 
     def _one(self, i: int, row: Row, found: Found) -> None:
@@ -119,6 +125,9 @@ class Peer(Existence):
             usual = held["known"] or held.get("trusted", False)
         if usual:
             service[asks] = mac
+            mark = self.book.find((row["device"], 0, 0, 4, 0))
+            if not asks and mark is not None:
+                mark["card"] = mac
         elif self.due(held, row["ts"]):
             found.append((i, "peer.client_mac" if asks else "peer.device_mac", Severity.HIGH, 0))
 
