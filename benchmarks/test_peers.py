@@ -1,8 +1,8 @@
 """What others offer for one value at a time, beside the detector `value` in the same run, on values of the same kind.
 
 The nearest there is: River's detectors learn and judge value by value, as `value` does.  scikit-learn's are fitted
-before, and score values one by one, or a thousand at once, which a stream would have to wait for.  Each of theirs judges
-one series; `value` judges as many tags as there are, for more than one kind of deviation.
+before, and score values one by one, or a thousand at once, which a stream would have to wait for.  Each of theirs
+judges one series; `value` judges as many tags as there are, for more than one kind of deviation.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A day of the simulated plant, which speaks six protocols: what is found of each attack, and what is told of a clean day.
+"""A day of the simulated plant, which speaks six protocols: what is found of attacks, and told of a clean day.
 
 A clean day is learned, with its site file; another clean day and one with all attacks are judged.  An attack is found
 if something of at least medium weight is first told of its device, or of its attacker, while it lasts.

@@ -2,7 +2,7 @@
 
 What a device measures is never exactly the same twice for long: noise sees to it.  Of each answer a hash of its values
 is rolled into one of the last sixteen answers that differ from the one before (the gear hash of Xia et al. 2016,
-"FastCDC", with a step of four bits and XOR, so that a hash is pushed out after sixteen).  Every sixteenth of these is kept as
+"FastCDC", with a step of four bits and XOR: a hash is pushed out after sixteen).  Every sixteenth of these is kept as
 an anchor.  Where anchors come again at the distance at which they were kept, the answers between them came again.
 """
 
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.jit import kernel
+from detectors.jit import i64, kernel
 from detectors.kernels.evidence import emit
 from detectors.kernels.mix import fold, mix
 from detectors.kernels.seen import about_pair, is_open
@@ -163,7 +163,7 @@ def _turn(rows: Any, slot: Any, total: Any) -> None:
     step = total - rows["sum"][slot]
     bend = step - rows["step"][slot]
     turned = bend * rows["bend"][slot] < 0.0
-    rows["turns"][slot] = np.uint32(np.int64(rows["turns"][slot]) << 1 & 0xFFFF | np.int64(turned))
+    rows["turns"][slot] = np.uint32(i64(rows["turns"][slot]) << 1 & 0xFFFF | i64(turned))
     rows["sum"][slot] = total
     rows["step"][slot] = step
     if bend < 0.0 or bend > 0.0:
@@ -190,7 +190,7 @@ def _meet(rows: Any, slot: Any, rings: Any, ring: Any) -> Any:
     n = rows["n"][slot]
     h = mix(_NONE, rows["rolled"][slot])
     at = ring * RING + np.int64(h & np.uint64(RING - 1))
-    own = max(np.int64(h >> np.uint64(44)), 1)
+    own = i64(max(np.int64(h >> np.uint64(44)), 1))
     held = np.int64(rings.anchor["mark"][at])
     met = held >> 12 == own
     if met:
@@ -249,7 +249,7 @@ def replays(start: Any, wire: Any, points: Any, table: Any, rows: Any, rings: An
             hi, lo = wire.dst_ip[i, 0], wire.dst_ip[i, 1]
         else:
             hi, lo = wire.src_ip[i, 0], wire.src_ip[i, 1]
-        many = np.uint64(min(stop - first, 0xFFFF))
+        many = np.uint64(i64(min(stop - first, 0xFFFF)))
         what = np.uint64(wire.unit[i]) | np.uint64(points.space[first]) << np.uint64(32) | many << np.uint64(48)
         place = mix(mix(mix(_NONE, points.addr[first]), np.uint64(points.addr_sub[first])), points.name_id[first])
         slot += 1
