@@ -24,7 +24,8 @@ from schemas.codes import Direction, LearnState, Severity
 TYPE_REPLAY = 1101
 
 RING = 256
-"""Anchors kept of a block; a newer one takes the place of an older one by its hash."""
+"""Anchors kept of a block, in sets of WAYS by their hash; a new one takes the place of the oldest of its set."""
+WAYS = 4
 STEP = 16
 """Answers that a rolling hash reaches back, and from one anchor to the next."""
 LEAST = 256
@@ -73,6 +74,7 @@ _LEARN = int(LearnState.LEARN)
 _LIVE = int(LearnState.LIVE)
 _HIGH = int(Severity.HIGH)
 _NUMBERS = 0xFFF
+_SPAN = STEP * (_NUMBERS + 1) - 1
 _NONE = np.uint64(0)
 
 
@@ -185,22 +187,41 @@ def _ring(rings: Any, key: Any, settings: Any) -> Any:
 
 
 @kernel()
-def _meet(rows: Any, slot: Any, rings: Any, ring: Any) -> Any:
+def _find_anchor(marks: Any, at: Any, own: Any, n: Any, usual: Any) -> Any:
+    """(Answers since the anchor of this hash, that of `usual` if there are several; -1 where there is none; the place
+    of the oldest anchor of the set)."""
+    distance = np.int64(-1)
+    oldest = at
+    age = np.int64(-1)
+    for place in range(at, at + WAYS):
+        held = np.int64(marks[place])
+        since = (n - STEP * (held & _NUMBERS)) & _SPAN
+        if held >> 12 == own and (distance < 0 or since == usual):
+            distance = since
+        if held == 0:
+            since = np.int64(_SPAN + 1)
+        if since > age:
+            age = since
+            oldest = place
+    return distance, oldest
+
+
+@kernel()
+def _meet(rows: Any, slot: Any, marks: Any, ring: Any) -> Any:
     """Whether the last sixteen answers met an anchor; every sixteenth time they become one."""
     n = rows["n"][slot]
     h = mix(_NONE, rows["rolled"][slot])
-    at = ring * RING + np.int64(h & np.uint64(RING - 1))
+    at = ring * RING + np.int64(h & np.uint64(RING - WAYS))
     own = i64(max(np.int64(h >> np.uint64(44)), 1))
-    held = np.int64(rings.anchor["mark"][at])
-    met = held >> 12 == own
+    distance, oldest = _find_anchor(marks, at, own, n, rows["distance"][slot])
+    met = distance >= 0
     if met:
-        distance = (n - STEP * (held & _NUMBERS)) & (STEP * (_NUMBERS + 1) - 1)
         goes_on = distance == rows["distance"][slot] and n - rows["at"][slot] <= 3 * STEP
         rows["hits"][slot] = min(np.int64(rows["hits"][slot]) + 1, 65_535) if goes_on else 1
         rows["distance"][slot] = distance
         rows["at"][slot] = n
     if n % STEP == 0:
-        rings.anchor["mark"][at] = np.uint32(own << 12 | (n // STEP & _NUMBERS))
+        marks[oldest] = np.uint32(own << 12 | (n // STEP & _NUMBERS))
     return met
 
 
@@ -276,7 +297,7 @@ def replays(start: Any, wire: Any, points: Any, table: Any, rows: Any, rings: An
         if rows["n"][slot] < STEP or popcount(np.uint64(rows["turns"][slot])) < ROUGH:
             continue
         ring = _ring(rings, (device, hi, lo, what, place), settings)
-        if ring < 0 or not _meet(rows, slot, rings, ring):
+        if ring < 0 or not _meet(rows, slot, rings.anchor["mark"], ring):
             continue
         if rows["state"][slot] != _LIVE:
             rows["most"][slot] = max(rows["most"][slot], rows["hits"][slot])

@@ -37,8 +37,8 @@ class Block:
     sums: list[float] = field(default_factory=lambda: [0.0, 0.0])
     bend: float = 0.0
     turns: list[bool] = field(default_factory=list)
-    anchors: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """By place in the ring: part of the window's hash, the number of the anchor."""
+    anchors: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    """By set: part of the window's hash and the number of the anchor, of the last four."""
     hits: int = 0
     most: int = 0
     distance: int = 0
@@ -59,17 +59,25 @@ class Block:
             return False
         rolled = reduce(lambda h, back: h ^ self.answers[-1 - back] << 4 * back & MASK, range(16), 0)
         whole = mix(0, rolled)
-        place, part = whole % 256, max(whole >> 44, 1)
-        held = self.anchors.get(place, (-1, 0))
-        met = held[0] == part
-        if met:
-            distance = (n - 16 * held[1]) % 65_536
+        place, part = whole % 256 // 4, max(whole >> 44, 1)
+        held = self.anchors.setdefault(place, [])
+        distances = [(n - 16 * number) % 65_536 for of, number in held if of == part]
+        if distances:
+            distance = self.distance if self.distance in distances else distances[0]
             goes_on = distance == self.distance and n - self.at <= 48
             self.hits = self.hits + 1 if goes_on else 1
             self.distance, self.at = distance, n
         if n % 16 == 0:
-            self.anchors[place] = (part, n // 16 % 4096)
-        return met
+            self._keep(held, part, n // 16)
+        return bool(distances)
+
+    def _keep(self, held: list[tuple[int, int]], part: int, number: int) -> None:
+        """Add an anchor to its set; of four the oldest gives its place."""
+        if len(held) < 4:
+            held.append((part, number % 4096))
+            return
+        oldest = max(range(4), key=lambda way: (number - held[way][1]) % 4096)
+        held[oldest] = (part, number % 4096)
 
 
 def replays(rows: list[Row], value_s: float, learns_only: bool = False) -> list[tuple[int, float]]:
