@@ -26,6 +26,8 @@ BLOCKS = 40
 LEAST_BLOCK = 30
 LEAST_ROWS = 150
 """Rows without which nothing is fitted."""
+PARTS = 8
+"""Parts of the rows whose means tell a trend: noise rises or falls through all of them once in 20,000 times."""
 LEAST_SCALE = 0.01
 """A standard deviation counts as at least this share of the range."""
 SHARES = (1.0, 1.15, 0.96)
@@ -61,12 +63,19 @@ class Model:
     limits: F64
 
 
+def trending(rows: F64) -> NDArray[np.bool_]:
+    """Tags whose level went one way all the time, PARTS times in a row: where it ended it will not stay."""
+    means = np.array([part.mean(axis=0) for part in np.array_split(rows, PARTS)])
+    steps = np.diff(means, axis=0)
+    return np.asarray((steps > 0).all(axis=0) | (steps < 0).all(axis=0))
+
+
 def usable(rows: F64) -> NDArray[np.bool_]:
     """Tags that move, and do not only rise or only fall: a counter's level says nothing of the process."""
     steps = np.diff(rows, axis=0)
     ups, downs = (steps > 0).sum(axis=0), (steps < 0).sum(axis=0)
     one_way = (ups + downs > 5) & (100 * np.minimum(ups, downs) <= np.maximum(ups, downs))
-    found: NDArray[np.bool_] = (rows.max(axis=0) > rows.min(axis=0)) & ~one_way
+    found: NDArray[np.bool_] = (rows.max(axis=0) > rows.min(axis=0)) & ~one_way & ~trending(rows)
     return found
 
 

@@ -17,6 +17,7 @@ DETECTORS: dict[str, str] = {
     "rate": "detectors.rate:RateDetector",
     "sequence": "detectors.sequence:SequenceDetector",
     "plant": "detectors.plant:PlantDetector",
+    "replay": "detectors.replay:ReplayDetector",
 }
 
 """Detectors of the first stage: each judges the records of a device by themselves."""

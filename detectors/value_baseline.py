@@ -89,7 +89,7 @@ def learned(slots: Slots, lengths: settle.Lengths, budget_per_day: float) -> Map
     arrays = [slots.rows(name).copy() for name in ("hot", "cold", "drift")]
     lengths = calibrated(arrays[_HOT], arrays[_COLD], lengths, budget_per_day)
     settle.settle_all(arrays[_HOT], arrays[_COLD], arrays[_LEVEL], lengths)
-    tags = np.flatnonzero(arrays[_HOT]["state"])
+    tags = np.flatnonzero((arrays[_HOT]["state"] != 0) & (arrays[_HOT]["n"] > 0))
     arrays[_LEVEL]["limit"] = np.abs(arrays[_LEVEL]["limit"])
     hot, cold, _ = arrays = [array[tags] for array in arrays]
     keys = slots.keys[tags // PAGE]

@@ -32,7 +32,7 @@ class OutputSettings:
     points: Literal["all", "changed", "none"] = "all"
     """Which values go to `points/`: every one, only those that differ from the tag's last, or none."""
     threads: int = 2
-    """1 encodes Parquet in line; 2 gives it a thread of its own."""
+    """1 does everything in one thread; 2 lets decode, judging and the Parquet encoder each have one of their own."""
     queue_mb: int = 16
     """Record batches that may wait for the encoder, in MiB."""
     part_points: int = 64_000_000

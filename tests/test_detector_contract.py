@@ -367,7 +367,7 @@ def test_a_full_bucket_forgets_and_says_so(name: str, stream: Columns) -> None:
         feed(detector, flood)
         assert detector.counters()["keys"] == keys > 0
         return
-    limit = {"max_pages" if name == "value" else "max_keys": 50}
+    limit = {{"value": "max_pages", "replay": "max_blocks"}.get(name, "max_keys"): 50}
     one = load(name)(module(name).Params(**limit), Learning(start_ns=0, site_s=1e9))
     other = load(name)(module(name).Params(**limit), Learning(start_ns=0, site_s=1e9))
     found = feed(one, flood)

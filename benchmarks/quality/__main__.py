@@ -17,7 +17,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks.quality import faults, iec104, nab, packets, plots, process, windows
+from benchmarks.quality import day, faults, iec104, nab, packets, plots, process, windows
 from benchmarks.quality.metrics import Measure
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +33,7 @@ CASES: dict[str, Callable[[Path], list[Measure]]] = {
     "lemay": packets.lemay,
     "qut": windows.qut,
     "nab": nab.known_causes,
+    "day": day.day,
 }
 HEAD = "| data | measure | measured | floor | goal | | always alarmed | as often at random |"
 

@@ -1,4 +1,4 @@
-"""Faults put into normal data: jumps, ramps, stuck and replayed values, each in one tag, through `value`.
+"""Faults put into normal data: jumps, ramps, stuck and replayed values, each in one tag, through `value` and `replay`.
 
 The first half of the data is learned, a fault of 60 rows put somewhere into the second; whatever is told of the tag
 while the fault lasts finds it.  Each fault has a device of its own, so that all are judged in one stream.
@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 
 from benchmarks.quality.metrics import Measure
 from benchmarks.quality.process import numbers, table
+from detectors import replay
+from detectors.base import Alerts
 from detectors.columns import Columns, records
 from detectors.lifecycle import SECOND_NS, Learning
+from detectors.replay import ReplayDetector
 from detectors.value import Params, ValueDetector
 from schemas.codes import Direction, Kind, Match, Op, PointType, Severity, Space
 
@@ -59,7 +62,9 @@ def columns(series: F64, every_s: int = 1) -> Columns:
 def told(series: F64, learned: int, least: int = Severity.LOW) -> list[NDArray[np.int64]]:
     """For each device the rows at which anything of this severity was told of it, once `learned` rows are known."""
     learning = Learning(value_s=float(learned - 1), value_samples=learned // 2)
-    alerts = ValueDetector(Params(), learning).on_batch(columns(series))
+    batch = columns(series)
+    detectors = (ValueDetector(Params(), learning), ReplayDetector(replay.Params(), learning))
+    alerts = Alerts.join([detector.on_batch(batch) for detector in detectors])
     alerts = alerts.take(alerts.severity >= least)
     device, row = alerts.row % len(series), alerts.row // len(series)
     return [row[device == at] for at in range(len(series))]

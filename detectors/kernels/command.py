@@ -17,7 +17,7 @@ from detectors.jit import kernel
 from detectors.kernels.evidence import emit
 from detectors.kernels.mix import mix
 from detectors.kernels.readback import take_hole, take_read, take_refusal, take_written
-from detectors.kernels.seen import TYPE_PAIR, about_pair, is_due, is_known, is_live, is_open, tick, touch
+from detectors.kernels.seen import TYPE_PAIR, about_pair, is_due, is_known, is_live, is_open, limit_of, tick, touch
 from detectors.kernels.slots import COUNT, KNOWN, N_BUCKETS, UNSET, find, hash_words, insert, is_key
 from detectors.kernels.wide import PART
 from schemas.codes import Anomaly, Direction, Kind, Match, Op, Quality, RecordFlag, Severity
@@ -129,7 +129,8 @@ class Values(NamedTuple):
 def _add(table: Any, rows: Any, rules: Any, live: Any, ts: Any, w0: Any, w1: Any, w2: Any, w3: Any, w4: Any) -> Any:
     """Hold a key that is not held; its slot, -1 where its bucket is full."""
     h = hash_words(w0, w1, w2, w3, w4)
-    slot = insert(table, rules.limit, live, np.uint64(0) if live else KNOWN, h, w0, w1, w2, w3, w4)
+    limit = limit_of(table, np.int64(w0 % N_BUCKETS), rules.limit, live)
+    slot = insert(table, limit, live, np.uint64(0) if live else KNOWN, h, w0, w1, w2, w3, w4)
     if slot >= 0:
         rows["first"][slot] = ts
         rows["last"][slot] = ts

@@ -38,3 +38,18 @@ mix = _compiled if hasattr(_compiled, "py_func") else _interpreted
 Seed and word are joined by XOR, so that mix(a, b) is mix(b, a): the hash of two numbers a, b, hashes among them, is
 mix(mix(0, a), b).
 """
+
+
+@kernel(inline=True)
+def _folded(seed: np.uint64, word: np.uint64) -> np.uint64:
+    z = (seed ^ word) * _GAMMA
+    return z ^ (z >> np.uint64(32))
+
+
+def _folded_by_hand(seed: np.uint64, word: np.uint64) -> np.uint64:
+    z = (int(seed) ^ int(word)) * int(_GAMMA) & _MASK
+    return np.uint64(z ^ z >> 32)
+
+
+fold = _folded if hasattr(_folded, "py_func") else _folded_by_hand
+"""fold(seed, word): half as dear as `mix`, for the inner words of a long row whose end goes through `mix`."""

@@ -16,7 +16,7 @@ from detectors.jit import kernel
 from detectors.kernels.evidence import emit
 from detectors.kernels.mix import mix
 from detectors.kernels.search import search_of, strange
-from detectors.kernels.seen import TYPE_PAIR, about_device, about_pair, is_live, tick
+from detectors.kernels.seen import TYPE_PAIR, about_device, about_pair, is_live, limit_of, tick
 from detectors.kernels.slots import KNOWN, N_BUCKETS, STATUS, UNSET, find, hash_words, insert, is_key
 from schemas.codes import Kind, Match, Severity
 
@@ -118,7 +118,8 @@ class Limits(NamedTuple):
 def _hold(table: Any, rows: Any, rules: Any, live: Any, ts: Any, w0: Any, w1: Any, w2: Any, w3: Any, w4: Any) -> Any:
     """Hold a key that is not held; its slot, -1 where its bucket is full."""
     h = hash_words(w0, w1, w2, w3, w4)
-    slot = insert(table, rules.limit, live, _ZERO if live else KNOWN, h, w0, w1, w2, w3, w4)
+    limit = limit_of(table, np.int64(w0 % N_BUCKETS), rules.limit, live)
+    slot = insert(table, limit, live, _ZERO if live else KNOWN, h, w0, w1, w2, w3, w4)
     if slot >= 0:
         rows["first"][slot] = ts
         rows["last"][slot] = ts

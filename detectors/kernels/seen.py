@@ -14,7 +14,20 @@ from numpy.typing import NDArray
 
 from detectors.jit import kernel
 from detectors.kernels.mix import mix
-from detectors.kernels.slots import ADOPTED, CLOCK, KNOWN, START, STATUS, UNSET, find, hash_words, insert
+from detectors.kernels.slots import (
+    ADOPTED,
+    CLOCK,
+    KNOWN,
+    LISTED,
+    N_BUCKETS,
+    START,
+    STATUS,
+    UNSET,
+    find,
+    hash_words,
+    insert,
+    pass_over,
+)
 
 SEEN = np.dtype(
     [
@@ -29,6 +42,10 @@ SEEN = np.dtype(
 )
 """Held for a key: ns of first and last sight, start of its evidence window, sightings, the detector's own bits, and of
 a service the learned MAC addresses from which client and device spoke last."""
+
+STRANGERS = 1024
+"""Keys of a live device bucket that may be strange, a million in all: a flood of made-up addresses fills no memory, and
+does not drive out what is known."""
 
 TYPE_PAIR = 102
 """Finding type of a new pair: the parent of what else a stranger does."""
@@ -128,13 +145,23 @@ def touch(rows: Any, slot: Any, ts: Any) -> None:
 
 
 @kernel()
+def limit_of(table: Any, bucket: Any, limit: Any, is_stranger: Any) -> Any:
+    """Keys that a bucket may hold when the next comes: a stranger beyond STRANGERS takes the place of the oldest."""
+    if not is_stranger or table.buckets[bucket, LISTED] < STRANGERS:
+        return limit
+    pass_over(table, bucket)
+    return limit if table.buckets[bucket, LISTED] < STRANGERS else np.int64(0)
+
+
+@kernel()
 def add(
     table: Any, rows: Any, rules: Any, live: Any, known: Any, ts: Any, w0: Any, w1: Any, w2: Any, w3: Any, w4: Any
 ) -> Any:
     """Hold a key that is not held, seen once at `ts`; its slot, -1 where its bucket is full."""
     status = KNOWN if known else np.uint64(0)
     h = hash_words(w0, w1, w2, w3, w4)
-    slot = insert(table, rules.limit, live, status, h, w0, w1, w2, w3, w4)
+    limit = limit_of(table, np.int64(w0 % N_BUCKETS), rules.limit, live and not known)
+    slot = insert(table, limit, live, status, h, w0, w1, w2, w3, w4)
     if slot >= 0:
         rows["first"][slot] = ts
         rows["last"][slot] = ts

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from detectors.jit import kernel
 from detectors.kernels.evidence import report
 from detectors.kernels.mix import mix
-from detectors.kernels.seen import TYPE_PAIR, about_pair, is_open
-from detectors.kernels.slots import KNOWN, STATUS, UNSET, find, hash_words, insert, is_key
+from detectors.kernels.seen import TYPE_PAIR, about_pair, is_open, limit_of
+from detectors.kernels.slots import KNOWN, N_BUCKETS, STATUS, UNSET, find, hash_words, insert, is_key
 from schemas.codes import Anomaly, Kind, LearnState, Severity
 
 TYPE_SYMBOL = 801
@@ -69,6 +69,8 @@ saw something new last, and how many sequences it saw less than SURE times; the 
 
 SURE = 3
 """What was seen less often may have brothers that were not seen at all: then an order has not closed."""
+SPOKEN = 8
+"""Symbols from which a conversation is no longer given up for others: a flood of strangers says less."""
 LEAST = 200
 """Symbols that learning must have seen of a channel before it is judged."""
 
@@ -221,7 +223,7 @@ def _is_held(table: Any, device: Any, hi: Any, lo: Any, w3: Any, gram: Any) -> A
 
 @kernel()
 def _learn(
-    table: Any, rows: Any, limit: Any, slot: Any, alphabet: Any, n: Any, before: Any, earlier: Any, symbol: Any,
+    table: Any, rows: Any, settings: Any, slot: Any, alphabet: Any, n: Any, before: Any, earlier: Any, symbol: Any,
     device: Any, hi: Any, lo: Any, ts: Any,
 ) -> None:  # fmt: skip
     """Hold the sequences that end in `symbol`, of every order for which there is a past."""
@@ -233,7 +235,8 @@ def _learn(
         held = _is_held(table, device, hi, lo, w3, gram)
         if held < 0:
             h = hash_words(device, hi, lo, w3, gram)
-            held = insert(table, limit, True, KNOWN, h, device, hi, lo, w3, gram)
+            most = limit_of(table, np.int64(device % N_BUCKETS), settings.limit, not settings.learns_only)
+            held = insert(table, most, True, _ZERO, h, device, hi, lo, w3, gram)
             if held >= 0:
                 _clear(rows, held, ts)
             _note(rows, slot, mode, n)
@@ -242,6 +245,7 @@ def _learn(
             rows["n0"][held] += 1
             if rows["n0"][held] == SURE:
                 _thin(rows, slot, mode, -1)
+                table.keys[held, STATUS] |= KNOWN
             rows["last"][held] = max(rows["last"][held], ts)
 
 
@@ -325,7 +329,8 @@ def sequences(start: Any, wire: Any, table: Any, rows: Any, settings: Any, out: 
             h = hash_words(device, hi, lo, w3, _ZERO)
             slot = find(table, h, device, hi, lo, w3, _ZERO)
             if slot < 0:
-                slot = insert(table, settings.limit, True, _ZERO, h, device, hi, lo, w3, _ZERO)
+                most = limit_of(table, np.int64(device % N_BUCKETS), settings.limit, not settings.learns_only)
+                slot = insert(table, most, True, _ZERO, h, device, hi, lo, w3, _ZERO)
                 if slot < 0:
                     continue
                 _clear(rows, slot, ts)
@@ -336,6 +341,8 @@ def sequences(start: Any, wire: Any, table: Any, rows: Any, settings: Any, out: 
         symbol = mix(_symbol(wire, i, kind), unit) | np.uint64(1)
         rows["last"][slot] = max(rows["last"][slot], ts)
         rows["n0"][slot] = min(rows["n0"][slot] + 1, 1 << 31)
+        if rows["n0"][slot] == SPOKEN:
+            table.keys[slot, STATUS] |= KNOWN
         before, earlier = rows["a1"][slot], rows["a2"][slot]
         rows["a2"][slot] = before
         rows["a1"][slot] = symbol
@@ -343,7 +350,7 @@ def sequences(start: Any, wire: Any, table: Any, rows: Any, settings: Any, out: 
             _judge(wire, i, table, rows, slot, symbol, before, earlier, settings, out, hi, lo)
         elif not live:
             n = rows["n0"][slot]
-            _learn(table, rows, settings.limit, slot, WITH_ACKS, n, before, earlier, symbol, device, hi, lo, ts)
+            _learn(table, rows, settings, slot, WITH_ACKS, n, before, earlier, symbol, device, hi, lo, ts)
         if not acknowledges:
             rows["n1"][slot] = min(rows["n1"][slot] + 1, 1 << 31)
             before, earlier = rows["b1"][slot], rows["b2"][slot]
@@ -353,7 +360,7 @@ def sequences(start: Any, wire: Any, table: Any, rows: Any, settings: Any, out: 
                 _judge(wire, i, table, rows, slot, symbol, before, earlier, settings, out, hi, lo)
             elif not live:
                 n = rows["n1"][slot]
-                _learn(table, rows, settings.limit, slot, WITHOUT, n, before, earlier, symbol, device, hi, lo, ts)
+                _learn(table, rows, settings, slot, WITHOUT, n, before, earlier, symbol, device, hi, lo, ts)
         if not live and not settings.learns_only and rows["n1"][slot] >= LEAST:
             if ts - rows["first"][slot] < settings.value_ns:
                 continue

@@ -35,9 +35,10 @@ CLOCK = 5
 ADOPTED = 6
 HEAD = 7
 TAIL = 8
-BUCKET_WIDTH = 9
+LISTED = 9
+BUCKET_WIDTH = 10
 """A row of `buckets`: keys held, births, keys forgotten, keys refused, ns of its start, of its latest record, whether
-it has a baseline, and the ends of the list of keys that may be forgotten."""
+it has a baseline; the ends of the list of keys that may be forgotten, and how many are in it."""
 
 UNSET = np.iinfo(np.int64).min
 """START and CLOCK of a bucket without records."""
@@ -136,6 +137,7 @@ def link(links: Any, buckets: Any, bucket: Any, slot: Any) -> None:
     else:
         buckets[bucket, HEAD] = slot
     buckets[bucket, TAIL] = slot
+    buckets[bucket, LISTED] += 1
 
 
 @kernel()
@@ -151,19 +153,25 @@ def unlink(links: Any, buckets: Any, bucket: Any, slot: Any) -> None:
         links[after, 0] = before
     else:
         buckets[bucket, TAIL] = before
+    buckets[bucket, LISTED] -= 1
+
+
+@kernel()
+def pass_over(table: Any, bucket: Any) -> None:
+    """Take the known keys at the head of a live bucket's list out of it: each is met there once."""
+    slot = table.buckets[bucket, HEAD]
+    while slot >= 0 and (table.keys[slot, STATUS] & KNOWN) != 0:
+        unlink(table.links, table.buckets, bucket, slot)
+        table.keys[slot, STATUS] |= KEPT
+        slot = table.buckets[bucket, HEAD]
 
 
 @kernel()
 def vacate(table: Any, bucket: Any, live: Any) -> Any:
-    """The slot of the oldest key that may be forgotten, freed; -1 where every key must stay.
-
-    In a live bucket the known keys met on the way are taken out of the list: each is passed over once.
-    """
+    """The slot of the oldest key that may be forgotten, freed; -1 where every key must stay."""
+    if live:
+        pass_over(table, bucket)
     slot = table.buckets[bucket, HEAD]
-    while slot >= 0 and live and (table.keys[slot, STATUS] & KNOWN) != 0:
-        unlink(table.links, table.buckets, bucket, slot)
-        table.keys[slot, STATUS] |= KEPT
-        slot = table.buckets[bucket, HEAD]
     if slot < 0:
         table.buckets[bucket, REFUSED] += 1
         return np.int64(-1)
@@ -238,6 +246,7 @@ def rebuild(table: Any, order: Any) -> None:
     for bucket in range(len(table.buckets)):
         table.buckets[bucket, HEAD] = -1
         table.buckets[bucket, TAIL] = -1
+        table.buckets[bucket, LISTED] = 0
     for at in range(len(order)):
         slot = order[at]
         place(table.places, table.keys, slot)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from detectors.jit import kernel
 from detectors.kernels.evidence import emit
-from detectors.kernels.learning import PAGE, WRITTEN, clear
+from detectors.kernels.learning import PAGE, REPORTED, WRITTEN, clear
 from detectors.kernels.mix import mix
 from detectors.kernels.seen import about_tag
 from detectors.kernels.slots import find, hash_words, insert
@@ -33,6 +33,7 @@ weighed low anyway is withheld, counted.  That something stands still is no answ
 
 _DEVICE_SIDE = np.uint64(3 << 48)
 _WRITTEN_SIDE = np.uint64(WRITTEN << 48)
+_REPORTED_SIDE = np.uint64(REPORTED << 48)
 _PLACE = np.uint64((1 << 48) - 1)
 _NONE = np.uint64(0)
 _LOW = int(Severity.LOW)
@@ -71,16 +72,28 @@ def device_tag(table: Any, tags: Any, device: Any, lengths: Any) -> Any:
 
 
 @kernel()
-def written_tag(table: Any, hot: Any, of: Any) -> Any:
-    """The row of what was written to a tag, -1 where nobody ever did."""
+def tag_of(table: Any, hot: Any, of: Any, side: Any) -> Any:
+    """The row of what was written to a tag, or of what the device reports of it; -1 where there was nothing."""
     device, w1, w2, w3, addr = of
     w4 = addr >> np.uint64(3)
-    w1 = (w1 & _PLACE) | _WRITTEN_SIDE
+    w1 = (w1 & _PLACE) | side
     page = find(table, hash_words(device, w1, w2, w3, w4), device, w1, w2, w3, w4)
     if page < 0:
         return np.int64(-1)
     tag = page * PAGE + np.int64(addr & np.uint64(7))
     return tag if hot["state"][tag] != 0 else np.int64(-1)
+
+
+@kernel()
+def written_tag(table: Any, hot: Any, of: Any) -> Any:
+    """The row of what was written to a tag, -1 where nobody ever did."""
+    return tag_of(table, hot, of, _WRITTEN_SIDE)
+
+
+@kernel()
+def reported_tag(table: Any, hot: Any, of: Any) -> Any:
+    """The row of what the device reports of a tag, -1 where it never did."""
+    return tag_of(table, hot, of, _REPORTED_SIDE)
 
 
 @kernel()

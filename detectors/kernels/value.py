@@ -13,12 +13,21 @@ from numpy.typing import NDArray
 from detectors.jit import kernel
 from detectors.kernels.drift import ALLOWED, drifts
 from detectors.kernels.evidence import emit
+from detectors.kernels.grades import grade_jump, grade_range, jump_limit
 from detectors.kernels.learning import PAGE, REPORTED, WRITTEN, begin, clear, learn
 from detectors.kernels.seen import TYPE_PAIR, about_pair, about_tag
-from detectors.kernels.settle import CONSTANT, COUNTER, LIVE, unwrapped
+from detectors.kernels.settle import CONSTANT, LIVE
 from detectors.kernels.slots import KNOWN, STATUS, find, hash_words, insert, is_key
 from detectors.kernels.still import ANALOG, NEVER, is_due, is_stuck, note, rest_limit, stands
-from detectors.kernels.upset import TYPE_REST, TYPE_STUCK, commanded, is_as_written, is_written, tell
+from detectors.kernels.upset import (
+    TYPE_REST,
+    TYPE_STUCK,
+    commanded,
+    is_as_written,
+    is_written,
+    reported_tag,
+    tell,
+)
 from detectors.kernels.wide import PART, TYPED
 from detectors.kernels.words import BITFIELD, DISCRETE, is_strange
 from schemas.codes import Direction, Op, PointType, Quality, Severity
@@ -60,7 +69,6 @@ _WRITTEN_POINT = int(Direction.WRITTEN)
 _SKIPPED = int(Quality.ADDRESS_UNKNOWN | Quality.INVALID) | PART
 _TEXT = int(PointType.TEXT)
 _BYTES = int(PointType.BYTES)
-_BOOL = int(PointType.BOOL)
 _LOW = int(Severity.LOW)
 _MEDIUM = int(Severity.MEDIUM)
 _HIGH = int(Severity.HIGH)
@@ -102,40 +110,6 @@ def _side(direction: Any) -> Any:
 
 
 @kernel()
-def _grade_range(hot: Any, cold: Any, tag: Any, x: Any, kind: Any) -> Any:
-    """Severity of a value outside its range: by how far, as a share of the range."""
-    if hot["kind"][tag] == CONSTANT:
-        return _LOW if kind == _BOOL else _MEDIUM
-    width = cold["high"][tag] - cold["low"][tag]
-    over = max(x - cold["high"][tag], cold["low"][tag] - x)
-    if over >= 0.5 * width:
-        return _HIGH
-    return _MEDIUM if over >= 0.25 * width else _LOW
-
-
-@kernel()
-def _grade_jump(size: Any, reach: Any) -> Any:
-    """Severity of a step of `size` where `reach` is normal."""
-    if size >= 4.0 * reach:
-        return _HIGH
-    return _MEDIUM if size >= 1.5 * reach else _LOW
-
-
-@kernel()
-def jump_limit(hot: Any, tag: Any, x: Any, ts: Any, kind: Any) -> Any:
-    """(size of the step to `x`, largest normal one); longer silence than learned allows more, in proportion."""
-    d = x - hot["last"][tag]
-    if hot["kind"][tag] == COUNTER:
-        d = unwrapped(d, kind)
-    limit = hot["reach"][tag]
-    silence = ts - hot["seen"][tag]
-    gap = hot["gap"][tag]
-    if gap > 0 and silence > gap:
-        limit = limit * (np.float64(silence) / np.float64(gap))
-    return abs(d), limit
-
-
-@kernel()
 def judge_written(
     table: Any, tags: Any, tag: Any, of: Any, x: Any, ts: Any, form: Any, lengths: Any, parent: Any, out: Any, at: Any
 ) -> None:
@@ -155,9 +129,34 @@ def judge_written(
     size, limit = jump_limit(hot, tag, x, ts, form)
     if size > limit:
         key = about_tag(TYPE_WRITTEN_JUMP, device, w1, w2, w3, addr)
-        emit(out, i, j, TYPE_WRITTEN_JUMP, _grade_jump(size, limit), key, parent, last - limit, last + limit, x)
+        emit(out, i, j, TYPE_WRITTEN_JUMP, grade_jump(size, limit), key, parent, last - limit, last + limit, x)
     elif x != last and hot["kind"][tag] <= _SET_BY_PEOPLE:
         commanded(table, tags, device, ts, lengths)
+
+
+@kernel()
+def is_beyond(
+    table: Any, tags: Any, tag: Any, of: Any, x: Any, ts: Any, form: Any, lengths: Any, parent: Any, out: Any, at: Any
+) -> Any:
+    """Whether a value written to a tag of which no writes are known yet lies outside of all that the device ever
+    reported; it is told then, and not learned."""
+    hot = tags.hot
+    i, j = at
+    shown = reported_tag(table, hot, of)
+    if shown < 0 or hot["state"][shown] != LIVE or np.int64(hot["type"][shown]) != form:
+        return False
+    low, high = hot["low"][shown], hot["high"][shown]
+    if low <= x <= high:
+        return False
+    if hot["state"][tag] == 0:
+        begin(tags, tag, x, ts, form)
+        hot["n"][tag] = 0
+    hot["last"][tag] = x
+    if is_due(tags.cold, tag, ts, lengths):
+        device, w1, w2, w3, addr = of
+        key = about_tag(TYPE_WRITTEN_RANGE, device, w1, w2, w3, addr)
+        emit(out, i, j, TYPE_WRITTEN_RANGE, _MEDIUM, key, parent, low, high, x)
+    return True
 
 
 @kernel()
@@ -171,7 +170,7 @@ def judge_range(
     hot, cold = tags.hot, tags.cold
     hot["same"][tag] = 0
     low, high = hot["low"][tag], hot["high"][tag]
-    rank = _grade_range(hot, cold, tag, x, form)
+    rank = grade_range(hot, cold, tag, x, form)
     surely = hot["alarmed"][tag] != 0 or rank > _LOW or hot["kind"][tag] != ANALOG
     if surely and is_due(cold, tag, ts, lengths):
         if is_as_written(table, hot, of, x):
@@ -194,7 +193,7 @@ def judge_step(
         tags.withheld[0] += 1
     elif size > limit:
         last = tags.hot["last"][tag]
-        rank = _grade_jump(size, limit)
+        rank = grade_jump(size, limit)
         tell(table, tags, of, ts, lengths, out, at, TYPE_JUMP, rank, last - limit, last + limit, x)
 
 
@@ -348,7 +347,11 @@ def values(start: Any, wire: Any, points: Any, table: Any, tags: Any, lengths: A
                 skipped[ANEW] += state != 0
                 state = np.int64(0)
             if state != LIVE:
-                if state == 0:
+                if side == WRITTEN and not lengths.learns_only:
+                    of = (device, w1, w2, w3, addr)
+                    if is_beyond(table, tags, tag, of, x, ts, form, lengths, _parent(wire, i), out, (i, j)):
+                        continue
+                if state == 0 or hot["n"][tag] == 0:
                     begin(tags, tag, x, ts, form)
                 elif learn(tags, tag, x, ts, form, side, lengths):
                     keys[page, STATUS] |= KNOWN

@@ -80,7 +80,9 @@ _folder = click.option("--out", required=True, type=_PATH, help="Folder of the r
 @click.option(
     "--points", type=click.Choice(["all", "changed", "none"]), help="Values to keep: all (default), changed, none."
 )
-@click.option("--threads", type=click.IntRange(1, 2), help="1: all on one core; 2 (default): Parquet on another.")
+@click.option(
+    "--threads", type=click.IntRange(1, 2), help="1: all on one core; 2 (default): decode and Parquet beside."
+)
 def run(
     paths: tuple[Path, ...],
     out: Path,
@@ -104,7 +106,9 @@ def run(
 @_folder
 @_config
 @click.option("--points", type=click.Choice(["all", "changed", "none"]), help="Values to keep: all (default).")
-@click.option("--threads", type=click.IntRange(1, 2), help="1: all on one core; 2 (default): Parquet on another.")
+@click.option(
+    "--threads", type=click.IntRange(1, 2), help="1: all on one core; 2 (default): decode and Parquet beside."
+)
 def decode(paths: tuple[Path, ...], out: Path, config: Path | None, points: str | None, threads: int | None) -> None:
     """Captures to records and values in OUT, without judging them."""
     from pipeline.cli import commands

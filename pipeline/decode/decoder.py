@@ -109,12 +109,16 @@ class Decoder:
                 rows.append(("link", "protocol", name, int(packets)))
         return rows
 
-    def names(self) -> Mapping[int, str]:
-        """Names met so far: name id to text, what is not UTF-8 escaped."""
+    def named(self) -> int:
+        """How many names were met so far."""
         from pipeline.decode import layout as c
 
+        return int(self._memory.w[c.C_NAMES])
+
+    def names(self, first: int = 0, stop: int | None = None) -> Mapping[int, str]:
+        """Names in the order in which they were met, all by default: name id to text, what is not UTF-8 escaped."""
         found: dict[int, str] = {}
-        for k in range(int(self._memory.w[c.C_NAMES])):
+        for k in range(first, self.named() if stop is None else stop):
             name, at, size = (int(v) for v in self._memory.name_where[k])
             found[name & 0xFFFFFFFFFFFFFFFF] = bytes(self._memory.name_text[at : at + size]).decode(
                 "utf-8", "backslashreplace"

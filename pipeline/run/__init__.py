@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from pipeline.run.judges import Judges
 from pipeline.run.report import Hooks, Progress, Report
 from pipeline.run.results import Results, record_sink
 from pipeline.run.source import Source
-from pipeline.sink import OutputFolder, write_table
+from pipeline.sink import OutputFolder, RecordSink, write_table
 from pipeline.sink.names import names_table
 from pipeline.site import Site
 
@@ -43,9 +44,10 @@ def run(
         CaptureError: a path does not exist or is no capture.
     """
     folder = OutputFolder(out)
+    source: Source | None = None
     results: Results | None = None
     try:
-        source = Source(paths, config.decode, hooks or Hooks())
+        source = Source(paths, config.decode, hooks or Hooks(), threads=config.output.threads)
         site = site or Site.empty()
         judges = Judges(source, config, site, baseline)
         results = Results(folder.stage, config.output)
@@ -55,7 +57,7 @@ def run(
         report.findings, report.untaught = results.findings(), judges.untaught
         return _finish(folder, report, source)
     except BaseException:
-        _undo(folder, results.abandon if results is not None else None)
+        _undo(folder, source, results)
         raise
 
 
@@ -66,9 +68,10 @@ def decode(paths: Sequence[Path], out: Path, config: Config, *, hooks: Hooks | N
         OutputError, CaptureError: as :func:`run`.
     """
     folder = OutputFolder(out)
-    sink = None
+    source: Source | None = None
+    sink: RecordSink | None = None
     try:
-        source = Source(paths, config.decode, hooks or Hooks())
+        source = Source(paths, config.decode, hooks or Hooks(), threads=config.output.threads)
         sink = record_sink(folder.stage, config.output)
         for batch in source:
             sink.put(batch)
@@ -76,7 +79,7 @@ def decode(paths: Sequence[Path], out: Path, config: Config, *, hooks: Hooks | N
         sink.close()
         return _finish(folder, source.report(out, sink.health()), source)
     except BaseException:
-        _undo(folder, sink.abandon if sink is not None else None)
+        _undo(folder, source, sink)
         raise
 
 
@@ -109,9 +112,10 @@ def learn(
     first = first_pass(paths, out, settings, site, hooks or Hooks())
     if first.read is not None and first.read.interrupted:
         return first.read
-    source = Source(paths, config.decode, first.hooks)
-    judges = Judges(source, settings, site, first.types)
-    report = first.added(source.report(out, judges.run()))
+    source = Source(paths, config.decode, first.hooks, threads=config.output.threads)
+    with closing(source):
+        judges = Judges(source, settings, site, first.types)
+        report = first.added(source.report(out, judges.run()))
     report.kept = not report.interrupted
     if report.kept:
         rows = pa.concat_tables([mark_provisional(baselines.collect(judges.detectors)), first.table])
@@ -157,7 +161,9 @@ def _finish(folder: OutputFolder, report: Report, source: Source) -> Report:
     return report
 
 
-def _undo(folder: OutputFolder, abandon: Callable[[], None] | None) -> None:
-    if abandon is not None:
-        abandon()
+def _undo(folder: OutputFolder, source: Source | None, results: Results | RecordSink | None) -> None:
+    if source is not None:
+        source.close()
+    if results is not None:
+        results.abandon()
     folder.discard()

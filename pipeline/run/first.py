@@ -1,4 +1,4 @@
-"""The first start on a machine: two processes compile the kernels, each a part of them.
+"""The first start on a machine: two processes compile the kernels, each about half of them.
 
 numba compiles in one thread of a process at a time; what one process has compiled, the other finds in the cache.  As
 a module, `python -m pipeline.run.first decode|judge`, this is the second process.
@@ -10,12 +10,16 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from detectors.base import TICK_NS
 from detectors.columns import Columns
+from detectors.registry import REGISTERED
+
+HERE = ("timing", "rate", "replay", "scan", "role")
+"""Detectors whose kernels the first process compiles, after most of decode; the second those of the others."""
 
 
 def compile_in_two(*, judging: bool) -> None:
@@ -31,6 +35,8 @@ def compile_in_two(*, judging: bool) -> None:
     with _second("judge" if judging else "decode"):
         ahead.intake()
         ahead.driver()
+        if judging:
+            judge(HERE)
 
 
 @contextmanager
@@ -66,8 +72,8 @@ class _Sample:
         yield arenas.columns(arena, 2, 2, rare=False, sparse=False)
 
 
-def judge() -> None:
-    """Judge and write the sample, so that everything behind decode compiles."""
+def judge(names: Sequence[str]) -> None:
+    """Judge the sample by these detectors and write it, so that everything behind decode compiles."""
     from detectors.slots import Slots
     from pipeline.config import Config
     from pipeline.run.judges import Judges
@@ -75,7 +81,7 @@ def judge() -> None:
     from pipeline.site import Site
 
     with tempfile.TemporaryDirectory() as folder:
-        config, site, sample = Config(), Site.empty(), _Sample()
+        config, site, sample = Config(enabled=tuple(names)), Site.empty(), _Sample()
         results = Results(Path(folder), config.output)
         Judges(sample, config, site, None).run([results])
         results.close(sample.names, site)
@@ -87,4 +93,4 @@ if __name__ == "__main__":
 
     ahead.output()
     if sys.argv[1] == "judge":
-        judge()
+        judge([name for name in REGISTERED if name not in HERE])

@@ -13,21 +13,28 @@ from pipeline.capture.files import Captures
 from pipeline.decode.decoder import Decoder, DecodeSettings
 from pipeline.metrics import Counters, HealthRow
 from pipeline.names import protocol_text
+from pipeline.run.overlap import Overlap
 from pipeline.run.report import Hooks, Progress, Report
 from schemas.codes import Protocol
 
+_Made = tuple[Columns, int]
+"""A batch, and how many names were known when it was made."""
+
 
 class Names(Mapping[int, str]):
-    """The decoder's names as they grow, read anew only when one is asked for that is not yet known."""
+    """The decoder's names up to the batch that was handed out last, read only when one is asked for.
+
+    Decode may be further by then, in a thread of its own: what a finding shows must not depend on how far.
+    """
 
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
-        self._known: Mapping[int, str] = {}
-        self._stale = True
+        self._known: dict[int, str] = {}
+        self._read = self._reach = 0
 
-    def grown(self) -> None:
-        """More was decoded."""
-        self._stale = True
+    def reach(self, count: int) -> None:
+        """So many names were known when the batch was made."""
+        self._reach = count
 
     def __getitem__(self, name_id: int) -> str:
         if name_id not in self._known:
@@ -43,22 +50,27 @@ class Names(Mapping[int, str]):
         return len(self._known)
 
     def _refresh(self) -> None:
-        if self._stale:
-            self._known = self._decoder.names()
-            self._stale = False
+        if self._read < self._reach:
+            self._known |= self._decoder.names(self._read, self._reach)
+            self._read = self._reach
 
 
 class Source:
     """Every record of some captures, in order; ends early when asked to stop.
 
+    Args:
+        paths: of the captures.
+        settings, hooks: see there.
+        threads: with 2, it reads and decodes in a thread of its own, ahead of who takes the records.
+
     Attributes:
         captures, decoder: what it reads with.
-        names: name id to text, as far as decoded.
+        names: name id to text, as far as records were handed out.
         packets: packets read so far.
         interrupted: whether it was asked to stop.
     """
 
-    def __init__(self, paths: Sequence[Path], settings: DecodeSettings, hooks: Hooks) -> None:
+    def __init__(self, paths: Sequence[Path], settings: DecodeSettings, hooks: Hooks, *, threads: int = 1) -> None:
         """Find the captures.
 
         Raises:
@@ -73,43 +85,52 @@ class Source:
         self._by_protocol = np.zeros(256, np.int64)
         self._points = 0
         self._started = perf_counter()
-        self._batches = self._read()
+        made = self._read()
+        self._batches: Iterator[_Made] = Overlap(made, "decode") if threads > 1 else made
         self._ahead: list[Columns] = []
 
     def __iter__(self) -> Iterator[Columns]:
         while self._ahead:
             yield self._ahead.pop()
-        yield from self._batches
+        for batch, names in self._batches:
+            self.names.reach(names)
+            yield batch
+            del batch
+
+    def close(self) -> None:
+        """Read no more."""
+        if isinstance(self._batches, Overlap):
+            self._batches.close()
 
     def start_ns(self) -> int | None:
         """Time of the first record, which it decodes for that; None where there is none."""
-        for batch in self._batches:
+        for batch, names in self._batches:
             if len(batch):
+                self.names.reach(names)
                 self._ahead.append(batch)
                 return int(batch.ts[0])
         return None
 
-    def _read(self) -> Iterator[Columns]:
+    def _read(self) -> Iterator[_Made]:
         for block in self.captures:
             self.packets += len(block)
             for batch in self.decoder.feed(block):
-                self._count(batch)
-                yield batch
+                yield batch, self._count(batch)
                 del batch
             self._hooks.progress(Progress(self.captures.bytes_read, self.captures.total_bytes, self.packets))
             if self._hooks.stop():
                 self.interrupted = True
                 break
         for batch in self.decoder.finish():
-            self._count(batch)
-            yield batch
+            yield batch, self._count(batch)
             del batch
 
-    def _count(self, batch: Columns) -> None:
-        self.names.grown()
+    def _count(self, batch: Columns) -> int:
+        """Count what a batch holds; names known by now."""
         self._by_protocol += np.bincount(batch.protocol, minlength=256)
         if len(batch):
             self._points += int(batch.offsets[-1] - batch.offsets[0])
+        return self.decoder.named()
 
     def report(self, out: Path, health: Sequence[HealthRow]) -> Report:
         """What was read, with the counters of the other stages."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,11 +58,13 @@ def first_pass(paths: Sequence[Path], out: Path, config: Config, site: Site, hoo
     """
     if not config.learning.infer_types:
         return FirstPass(BASELINE.empty_table(), hooks)
-    source = Source(paths, config.decode, replace(hooks, progress=_half(hooks, 0, 0)))
+    halved = replace(hooks, progress=_half(hooks, 0, 0))
+    source = Source(paths, config.decode, halved, threads=config.output.threads)
     reading, found = Setup(config, site).reading(), registers.Registers()
-    for batch in source:
-        found.on_batch(reading.of(batch))
-        del batch
+    with closing(source):
+        for batch in source:
+            found.on_batch(reading.of(batch))
+            del batch
     health: list[HealthRow] = [("types", counter, "", n) for counter, n in found.counters().items()]
     report = source.report(out, health)
     report.kept = not report.interrupted

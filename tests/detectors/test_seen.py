@@ -13,6 +13,7 @@ from detectors.columns import records
 from detectors.function import FunctionDetector
 from detectors.function import Params as FunctionParams
 from detectors.kernels.peer import is_external
+from detectors.kernels.seen import STRANGERS
 from detectors.lifecycle import Learning
 from detectors.peer import Params as PeerParams
 from detectors.peer import PeerDetector
@@ -333,3 +334,18 @@ def test_a_stranger_from_the_internet_is_a_finding_of_its_own(client: bytes, tol
     found = judge(ours, [stranger])
     assert ("peer.external" in {uid for _, uid, _, _ in found}) == told
     assert "peer.new_pair" in {uid for _, uid, _, _ in found}
+
+
+@pytest.mark.parametrize("make", [peer, function])
+def test_a_flood_of_strangers_stays_small_and_drives_out_nothing_known(make: Any) -> None:
+    ours = make()
+    usual = spoken(range(0, 310, 10))
+    judge(ours, usual)
+    known = ours.counters()["known"]
+    flood = [record(400 + i / 1000, src_ip=i.to_bytes(16, "big")) for i in range(1, 5000)]
+    assert judge(ours, flood) != []
+    counters = ours.counters()
+    assert counters["known"] == known
+    assert STRANGERS <= counters["strange"] <= STRANGERS + 8
+    assert counters["forgotten"] >= 5000 - STRANGERS - 8
+    assert judge(ours, spoken(range(410, 420))) == []

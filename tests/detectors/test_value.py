@@ -229,6 +229,22 @@ def test_written_values_are_judged_by_what_was_written_alone() -> None:
     assert all(uid != "value.range" for _, uid, *_ in judge(ours, [record(502, point(131.0))]))
 
 
+def test_what_was_never_written_is_judged_by_what_was_reported_and_learned_only_within() -> None:
+    def writes(second: float, x: float) -> Row:
+        return record(second, point(x, direction=int(Direction.WRITTEN)))
+
+    one = detector(value_s=100.0, write_samples=2)
+    assert judge(one, series([40.0 + i % 20 for i in range(200)])) == []
+    assert judge(one, [writes(200, 55.0)]) == []
+    other = detector(value_s=100.0, write_samples=2)
+    assert judge(other, series([40.0] * 200)) == []
+    told = [(0, "value.written_range", Severity.MEDIUM, 40.0, 40.0, 80.0)]
+    assert judge(other, [writes(200, 80.0)]) == told
+    assert judge(other, [writes(201 + second, 80.0) for second in range(700)])[-1][0] < 600
+    assert judge(other, series([80.0], start=902)) == [], "the write was told"
+    assert judge(other, [writes(5000, 80.0)]) == told, "nothing of it was learned"
+
+
 def test_what_alarms_is_not_learned() -> None:
     ours = detector()
     judge(ours, series([100.0 + i % 40 for i in range(400)]))

@@ -133,7 +133,7 @@ def test_a_site_that_was_learned_is_quiet(plant: Path, tmp_path: Path, config: C
 def test_a_baseline_without_a_detector_says_so(plant: Path, tmp_path: Path, config: Config) -> None:
     learn([plant], tmp_path / "b.parquet", replace(config, enabled=("peer",)))
     report = run([plant], tmp_path / "out", config, baseline=baseline.read(tmp_path / "b.parquet"))
-    assert report.untaught == ["function", "value", "command", "timing", "rate", "sequence", "plant"]
+    assert report.untaught == ["function", "value", "command", "timing", "rate", "sequence", "plant", "replay"]
 
 
 def test_progress_comes_to_the_end(plant: Path, tmp_path: Path, config: Config) -> None:

@@ -95,6 +95,7 @@ EXPECTED: dict[str, Sequence[Told]] = {
         Told(STRANGER, HIGH, "PLC-3", attacker=True),
         Told(("value.jump",), HIGH, "PLC-3", "FQ-301 network total", "m3"),
         Told(("value.range",), HIGH, "PLC-3", "PT-301"),
+        Told(("replay.answers",), HIGH, "PLC-3", text="in a row"),
     ],
     "stuck_sensor": [Told(("value.stuck",), MEDIUM, "PLC-3", "PT-301", "bar")],
     "slow_ramp": [Told(("value.range", "value.jump"), HIGH, "PLC-1", "TT-101", "degC")],

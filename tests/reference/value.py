@@ -76,6 +76,10 @@ class Tag:
                 self.moved, self.since = self.latest, None
             self.same += 1
 
+    def is_beyond(self, p: Row) -> bool:
+        """Whether a written value lies outside of all that was reported."""
+        return self.state == "live" and self.type == p["type"] and not self.low <= p["value"] <= self.high
+
     def stuck(self, ts: int) -> bool:
         if self.same <= self.still or ts - self.moved < self.longest_ns // 2 * 3 + 2 * min(self.gap, MINUTE):
             return False
@@ -88,6 +92,8 @@ class Tag:
 
     def learn(self, ts: int, x: float, distinct: int) -> None:
         self.level.learn(x, len(self.seen) + 1)
+        if not self.seen:
+            self.since = None
         if self.seen:
             if x != self.last and ts - self.latest <= 10 * MINUTE:
                 rest = float(single((ts - (self.moved if self.same else self.latest)) / 1e9))
@@ -331,6 +337,11 @@ class Value:
             self.tags[key] = Tag(self.params, self.learning, written, p["type"])
         tag = self.tags[key]
         if tag.state != "live":
+            shown = self.tags.get((*key[:-1], False))
+            if written and self.learning.mode != "learn" and shown is not None and shown.is_beyond(p):
+                tag.last = p["value"]
+                told = ("value.written_range", Severity.MEDIUM, shown.low, shown.high, p["value"])
+                return [told] if tag.due(row["ts"]) else []
             tag.learn(row["ts"], p["value"], self.distinct_of([x for _, x in tag.seen] + [p["value"]]))
             return []
         before = tag.last
