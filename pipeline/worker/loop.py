@@ -178,8 +178,7 @@ class Worker:
             self._say(f"ALARM {_name(partition)} stopped: {held.problem}")
         if held.state is State.READY and self._seek(partition, held):
             held.running()
-        if held.state in (State.RUNNING, State.STOPPED):
-            self._pause(partition, held.busy)
+        self._pause(partition, held.busy)
 
     def _pause(self, partition: Partition, wanted: bool) -> None:
         if wanted == (partition in self._paused):
@@ -236,14 +235,13 @@ class Worker:
                 self._committed.update(known)
 
     def _assigned(self, consumer: Consumer, places: Iterable[Any]) -> None:
-        from confluent_kafka import OFFSET_END
+        from confluent_kafka import OFFSET_BEGINNING
 
         self.counts["rebalances"] += 1
         names = [(p.topic, p.partition) for p in places]
-        # The end: whatever comes before the ledger has said where to go on is fetched for nothing.  It is not paused
-        # until then: the client forgets an offset that it is asking for when it is told to pause, asks again after half
-        # a second, and cannot seek before.
-        consumer.incremental_assign([_place(name, OFFSET_END) for name in names])
+        # The next turn pauses them.  A client that is told so at once, while it asks where the log begins, forgets the
+        # answer and asks again half a second later.
+        consumer.incremental_assign([_place(name, OFFSET_BEGINNING) for name in names])
         for name in names:
             self.held[name] = self._hold(name, self._pool, self._check(name))
         self._tell_moved("given", names)
