@@ -37,12 +37,13 @@ Row = dict[str, Any]
 
 
 def decoded(path: Path) -> list[Row]:
-    """The records of a capture that are not Modbus; `at` is in seconds, `src` and `dst` are addresses as text."""
+    """The records of a capture but for Modbus and ARP; `at` is in seconds, `src` and `dst` are addresses as text."""
     decoder = Decoder(DecodeSettings())
     found = [batch.to_batch() for block in Captures([path]) for batch in decoder.feed(block)]
     found += [batch.to_batch() for batch in decoder.finish()]
     table = pa.Table.from_batches(found)
-    rows = table.filter(pc.not_equal(table["protocol"], int(Protocol.MODBUS))).to_pylist()
+    others = pc.is_in(table["protocol"], pa.array([Protocol.MODBUS, Protocol.ARP], pa.uint8()))
+    rows = table.filter(pc.invert(others)).to_pylist()
     for row in rows:
         row["at"] = row["ts"].timestamp()
         row["src"], row["dst"] = (".".join(map(str, row[name][12:])) for name in ("src_ip", "dst_ip"))
