@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from detectors.base import Mark, State
 from detectors.columns import Columns, records
 from pipeline import detect
-from pipeline.findings.taught import order_about
 from pipeline.marks import Marks
 from pipeline.metrics import Counters
 from pipeline.owner import Frozen, Message
@@ -55,7 +54,6 @@ class RecordStage:
         """
         self._setup = setup
         self._names = names
-        self._across = setup.across_codes()
         self._probe_every = setup.config.worker.probe_every
         self._partition = partition
         self._buckets = np.arange(partition, BUCKETS, partitions)
@@ -123,13 +121,8 @@ class RecordStage:
         self._totals[_LOST] = min(int(self._totals[_LOST]) + lost, _MOST)
         loop = self._loop or self._begin(batch, marks)
         self._open, over = still_open(self._open, batch, marks)
-        # One shard's end is no end of the input: detectors hear of it when the last one ends.  What is ordered of
-        # findings across devices goes on with the panes.
-        heard = tuple(
-            (at, mark)
-            for at, mark in marks
-            if mark.kind is not MarkKind.END and order_about(mark, self._across) is None
-        )
+        # One shard's end is no end of the input: detectors hear of it when the last one ends.
+        heard = tuple((at, mark) for at, mark in marks if mark.kind is not MarkKind.END)
         loop.on_stretch(batch, heard)
         self._panes += self._collector.on_stretch(batch, marks)
         if over:
