@@ -20,14 +20,16 @@ I64 = NDArray[np.int64]
 VARIANCE = 0.995
 """Share of the variance that the components keep; FEW_VARIANCE where there are fewer than FEW rows to a feature."""
 FEW_VARIANCE = 0.9
-FEW = 5
+FEW = 10
 FOLDS = 5
 BLOCKS = 40
 LEAST_BLOCK = 30
 LEAST_ROWS = 150
 """Rows without which nothing is fitted."""
-PARTS = 8
-"""Parts of the rows whose means tell a trend: noise rises or falls through all of them once in 20,000 times."""
+SWINGS = 16
+SMOOTHED = 5
+MOVES = 0.5
+"""Share of rows that show a change, from which a tag is a quantity that moves."""
 LEAST_SCALE = 0.01
 """A standard deviation counts as at least this share of the range."""
 SHARES = (1.0, 1.15, 0.96)
@@ -63,11 +65,17 @@ class Model:
     limits: F64
 
 
-def trending(rows: F64) -> NDArray[np.bool_]:
-    """Tags whose level went one way all the time, PARTS times in a row: where it ended it will not stay."""
-    means = np.array([part.mean(axis=0) for part in np.array_split(rows, PARTS)])
-    steps = np.diff(means, axis=0)
-    return np.asarray((steps > 0).all(axis=0) | (steps < 0).all(axis=0))
+def drifting(rows: F64) -> NDArray[np.bool_]:
+    """Quantities that crossed their mean fewer than SWINGS times: where their level belongs was not seen.
+
+    Counted in means of SMOOTHED rows, so that noise about a drift is no swing.  What rests most of the time, such as a
+    pump that seldom runs, is a state and belongs where it rests.
+    """
+    moves = (np.diff(rows, axis=0) != 0).mean(axis=0) >= MOVES
+    whole = len(rows) // SMOOTHED * SMOOTHED
+    means = rows[:whole].reshape(-1, SMOOTHED, rows.shape[1]).mean(axis=1) - rows.mean(axis=0)
+    crossed = (np.diff(np.sign(means), axis=0) != 0).sum(axis=0)
+    return np.asarray(moves & (crossed < min(SWINGS, len(means) // 5)))
 
 
 def usable(rows: F64) -> NDArray[np.bool_]:
@@ -75,7 +83,7 @@ def usable(rows: F64) -> NDArray[np.bool_]:
     steps = np.diff(rows, axis=0)
     ups, downs = (steps > 0).sum(axis=0), (steps < 0).sum(axis=0)
     one_way = (ups + downs > 5) & (100 * np.minimum(ups, downs) <= np.maximum(ups, downs))
-    found: NDArray[np.bool_] = (rows.max(axis=0) > rows.min(axis=0)) & ~one_way & ~trending(rows)
+    found: NDArray[np.bool_] = (rows.max(axis=0) > rows.min(axis=0)) & ~one_way & ~drifting(rows)
     return found
 
 

@@ -52,8 +52,8 @@ def process(n: int, seed: int, phase: float = 0.0) -> F64:
     """Two flows, their sum and their difference, and a level that follows; with noise."""
     rng = np.random.default_rng(seed)
     t = np.arange(n) + phase
-    one, two = 3 + np.sin(t / 7), 3 + np.sin(t / 11)
-    level = 5 + np.sin(t / 23)
+    one, two = 3 + np.sin(t / 3), 3 + np.sin(t / 4.3)
+    level = 5 + np.sin(t / 6)
     return np.column_stack([one, two, one + two, one - two, level]) + 0.02 * rng.standard_normal((n, 5))
 
 
@@ -106,6 +106,15 @@ def test_counters_and_constants_are_no_part_of_a_model() -> None:
     more = np.column_stack([rows, np.arange(500.0), np.full(500, 4.0)])
     one = learned(more)
     assert one.counters()["tags"] == 5
+
+
+def test_a_quantity_that_drifts_is_left_out_and_one_that_rests_is_not() -> None:
+    rows = np.column_stack([process(600, 3), np.zeros(600)])
+    rows[:, 4] += np.arange(600) / 20
+    rows[300:310, 5] = 1.0
+    model = fit(np.arange(600), rows, 0.3, 1.3)
+    assert model is not None
+    assert model.keep.tolist() == [True, True, True, True, False, True]
 
 
 @pytest.mark.parametrize("n", [100, 151])
