@@ -129,7 +129,7 @@ class Worker:
             by_partition.setdefault(place, []).append(LogMessage(message))
         for partition, taken in by_partition.items():
             held = self.held.get(partition)
-            if held is None or held.state is not State.RUNNING:
+            if held is None:
                 continue
             self.counts["messages"] += len(taken)
             if not held.feed(taken):
@@ -239,10 +239,10 @@ class Worker:
 
         self.counts["rebalances"] += 1
         names = [(p.topic, p.partition) for p in places]
-        # The next turn pauses them.  A client that is told so at once, while it asks where the log begins, forgets the
-        # answer and asks again half a second later.
         consumer.incremental_assign([_place(name, OFFSET_BEGINNING) for name in names])
+        consumer.pause([_place(name) for name in names])
         for name in names:
+            self._paused.add(name)
             self.held[name] = self._hold(name, self._pool, self._check(name))
         self._tell_moved("given", names)
 
