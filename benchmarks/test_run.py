@@ -35,7 +35,7 @@ def _baseline(taught: dict[Workload, Path], workload: Workload, capture: Path) -
 
 
 @pytest.mark.parametrize("cores", [1, 2])
-@pytest.mark.parametrize("judged", ["baseline", "learning"])
+@pytest.mark.parametrize("judged", ["three detectors", "baseline", "learning"])
 def test_run(
     benchmark: Any,
     shelf: Shelf,
@@ -45,7 +45,7 @@ def test_run(
     judged: str,
     cores: int,
 ) -> None:
-    """Decode, three detectors, records, points and findings, whole process with its start.
+    """Decode, all detectors, or peer, function and value alone, records, points and findings; a process with its start.
 
     With a baseline nothing is new; without one, the capture's first minutes are learned, and a seventh of all
     values lies outside of them later: a flood of evidence.
@@ -54,7 +54,10 @@ def test_run(
         pytest.skip(f"needs {cores} cores")
     capture, out = shelf.capture(polls), tmp_path / "out"
     arguments = ["run", str(capture.path), "--out", str(out), "--threads", str(cores)]
-    if judged == "baseline":
+    if judged == "three detectors":
+        (tmp_path / "three.toml").write_text('[detectors]\nenabled = ["peer", "function", "value"]\n')
+        arguments += ["--config", str(tmp_path / "three.toml")]
+    if judged != "learning":
         arguments += ["--baseline", str(_baseline(taught, polls, capture.path))]
     allowed = sorted(os.sched_getaffinity(0))[-cores:]
     runs: list[Finished] = []
@@ -62,10 +65,11 @@ def test_run(
     assert _health(out, "sink", "rows", "records") == capture.packets
     assert _health(out, "sink", "rows", "points") == capture.points
     evidence = _health(out, "findings", "evidence")
-    assert (evidence == 0) == (judged == "baseline") or capture.packets < 100_000
+    assert (evidence == 0) == (judged != "learning") or capture.packets < 100_000
     wall, cpu = min(r.wall for r in runs), min(r.cpu for r in runs)
     empty = shelf.capture(Workload(2, 10, 1)).path
-    start = min((fieldtap("run", str(empty), "--out", str(tmp_path / "e"), cores=allowed) for _ in range(3)), key=_wall)
+    begin = ["run", str(empty), *arguments[2:3], str(tmp_path / "e"), *arguments[4:]]
+    start = min((fieldtap(*begin, cores=allowed) for _ in range(3)), key=_wall)
     benchmark.extra_info.update(
         what=f"run, {cores} core{'s' * (cores > 1)}, {judged}",
         workload=str(polls),

@@ -7,6 +7,7 @@ by `detectors.wide` from then on.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,14 @@ from schemas.codes import BUCKETS, LearnState
 LIMITS = kernel.Limits(bucket_blocks=1024, bucket_rings=8192, blocks=1 << 18, registers=1 << 22, rings=1 << 18)
 """Rings take 1 KiB each: 8 MiB for each of the 1024 device buckets, 256 MiB in all."""
 
-FORMS = sorted({int(infer.form_of(kind, order)) for kind in range(len(KINDS)) for order in range(4)} - {0})
-"""The types by which `detectors.wide` may read what is told here."""
+
+@cache
+def _forms() -> list[int]:
+    """The types by which `detectors.wide` may read what is told here.
+
+    Not when this is imported: nothing may compile before a person is told that kernels are compiled now.
+    """
+    return sorted({int(infer.form_of(kind, order)) for kind in range(len(KINDS)) for order in range(4)} - {0})
 
 
 class Registers:
@@ -160,7 +167,7 @@ def tags_of(rows: Mapping[str, NDArray[Any]]) -> LearnedTags:
     value = np.asarray(rows["value"], np.float64)
     fits = (np.asarray(rows["parameter"]) == PARAMETER) & (value >= 0) & (value < 1 << 16)
     form = np.where(fits, value, 0.0).astype(np.int64) & 0xFF
-    at = np.flatnonzero(np.isin(form, FORMS))
+    at = np.flatnonzero(np.isin(form, _forms()))
     columns = {name: np.asarray(rows[name])[at] for name in ("device", "unit", "space", "addr", "addr_sub")}
     return LearnedTags(**columns, form=form[at].astype(np.uint8))
 

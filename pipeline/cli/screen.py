@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pipeline.run import Progress, Report
 
-_COMPILE_S = 40
+_COMPILE_S = 60
 _PLAIN_EVERY_S = 10.0
 _LISTED = 5
 _Row = tuple[str, str, str]

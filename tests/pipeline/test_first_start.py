@@ -45,3 +45,25 @@ def test_a_run_finds_every_kernel_compiled(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "health.parquet").exists()
     # What reads the capture's format, and encodings that a column of one row does not need: a second in all.
     assert set(done.stdout.split()) <= {"pipeline.capture.kernels", "pipeline.sink.kernels"}
+
+
+_LOOK = """
+import sys
+
+from detectors import jit
+from detectors.registry import REGISTERED, load
+from pipeline import run
+from pipeline.cli import commands
+from pipeline.config import Config
+
+Config()
+for name in REGISTERED:
+    load(name)
+sys.exit(jit.is_warm())
+"""
+
+
+def test_nothing_compiles_before_it_was_said(tmp_path: Path) -> None:
+    place = {"FIELDTAP_CACHE": str(tmp_path / "cache"), "PATH": "", "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", _LOOK], env=place, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
