@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from confluent_kafka import OFFSET_END, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from numpy.typing import NDArray
 
@@ -37,6 +39,20 @@ from schemas.codes import BUCKETS
 
 SECOND = 2
 """Partitions of the second stage."""
+_EMPTY = """
+import json, os, sys
+
+from confluent_kafka import OFFSET_END, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+asked = AdminClient({"bootstrap.servers": sys.argv[1]}).delete_records(
+    [TopicPartition(name, partition, OFFSET_END) for name, partition in json.loads(sys.argv[2])]
+)
+for future in asked.values():
+    future.result(timeout=60)
+os._exit(0)
+"""
+"""Empties logs.  In a process of its own: after it confluent-kafka's client may crash (its issue 2275)."""
 State = dict[tuple[str, int], dict[str, NDArray[Any]]]
 """Arrays of the detectors by (stage, partition)."""
 
@@ -85,9 +101,8 @@ class Site:
     def anew(self, folder: Path) -> None:
         """Another ledger and another spool, and logs that begin where these end: nothing is left of what was judged."""
         self.folder = folder
-        asked = self._admin.delete_records([TopicPartition(name, p, OFFSET_END) for name, p in self._places])
-        for future in asked.values():
-            future.result(timeout=60)
+        words = [sys.executable, "-c", _EMPTY, self.bootstrap, json.dumps(self._places)]
+        subprocess.run(words, check=True, timeout=60)
 
     def shards(self, inputs: Sequence[Sequence[Path]]) -> None:
         """A shard for each of `inputs`, all at once, until all is in Kafka."""
