@@ -30,6 +30,9 @@ SECONDS = float(os.environ.get("FIELDTAP_BENCH_SECONDS", "10"))
 """How long the run end to end is meant to last."""
 
 
+JUDGING = {"three detectors": '[detectors]\nenabled = ["peer", "function", "value"]', "all detectors": "", "": ""}
+
+
 @pytest.fixture(scope="module")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A broker of one node."""
@@ -68,18 +71,22 @@ class Place:
         return [command, *where, "--until-end", *more]
 
 
-def _start_s(kafka: str, folder: Path, capture: Path, command: str, *more: str) -> Finished:
+def _start_s(kafka: str, folder: Path, settings: str, capture: Path, command: str, *more: str) -> Finished:
     """What a worker takes that has next to nothing to do."""
-    place = Place(kafka, folder)
+    place = Place(kafka, folder, settings)
     fieldtap(*place.shard(capture))
     return fieldtap(*place.worker(command, "store", *more), cores=[0])
 
 
-@pytest.mark.parametrize("command", ["detect", "archive"])
-def test_worker(benchmark: Any, kafka: str, shelf: Shelf, polls: Workload, tmp_path: Path, command: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "judging"), [("detect", "three detectors"), ("detect", "all detectors"), ("archive", "")]
+)
+def test_worker(
+    benchmark: Any, kafka: str, shelf: Shelf, polls: Workload, tmp_path: Path, command: str, judging: str
+) -> None:
     """One worker on one core, with everything in the log before it starts; by CPU time less that of an idle one."""
     capture = shelf.capture(polls)
-    place = Place(kafka, tmp_path)
+    place = Place(kafka, tmp_path, JUDGING[judging])
     more: list[str] = []
     if command == "detect":
         baseline = tmp_path / "baseline.parquet"
@@ -96,10 +103,10 @@ def test_worker(benchmark: Any, kafka: str, shelf: Shelf, polls: Workload, tmp_p
     assert all(f"records {capture.packets:,}" in run.out for run in runs), runs[0].out
     folder = tmp_path / "idle"
     folder.mkdir()
-    idle = _start_s(kafka, folder, shelf.capture(Workload(2, 10, 1)).path, command, *more)
+    idle = _start_s(kafka, folder, JUDGING[judging], shelf.capture(Workload(2, 10, 1)).path, command, *more)
     cpu, wall = min(run.cpu for run in runs), min(run.wall for run in runs)
     benchmark.extra_info.update(
-        what=f"worker, {command}",
+        what=f"worker, {command}" + (f", {judging}" if judging else ""),
         workload=f"{polls}, {PARTITIONS} partitions",
         records_per_s=round(capture.packets / max(cpu - idle.cpu, 1e-9)),
         records_per_s_wall=round(capture.packets / max(wall - idle.wall, 1e-9)),
@@ -107,12 +114,16 @@ def test_worker(benchmark: Any, kafka: str, shelf: Shelf, polls: Workload, tmp_p
     )
 
 
-@pytest.mark.parametrize("archived", [False, True], ids=["detect", "detect and archive"])
-def test_end_to_end(benchmark: Any, kafka: str, shelf: Shelf, sizes: Sizes, tmp_path: Path, archived: bool) -> None:
+@pytest.mark.parametrize(
+    ("judging", "archived"), [("three detectors", False), ("all detectors", False), ("three detectors", True)]
+)
+def test_end_to_end(
+    benchmark: Any, kafka: str, shelf: Shelf, sizes: Sizes, tmp_path: Path, judging: str, archived: bool
+) -> None:
     """Shard, broker and worker at once on two cores, from packets to findings in the ledger."""
     packets = max(sizes.packets, int(800_000 * SECONDS)) if benchmark.enabled else sizes.packets
     capture = shelf.capture(Workload(packets))
-    place = Place(kafka, tmp_path)
+    place = Place(kafka, tmp_path, JUDGING[judging])
     baseline = tmp_path / "baseline.parquet"
     fieldtap("learn", str(shelf.capture(Workload(sizes.packets)).path), "--out", str(baseline))
     commands = {
@@ -137,7 +148,7 @@ def test_end_to_end(benchmark: Any, kafka: str, shelf: Shelf, sizes: Sizes, tmp_
     repeat(benchmark, once, rounds=1)
     assert set(ends) == set(commands), "a process failed"
     benchmark.extra_info.update(
-        what="end to end, 2 cores" + (", with archive" if archived else ""),
+        what=f"end to end, 2 cores, {judging}" + (", with archive" if archived else ""),
         workload=f"{capture.packets:,} packets, 5 points a packet, {PARTITIONS} partitions",
         records_per_s_wall=round(capture.packets / ends["detect"]),
         seconds=round(ends["detect"], 1),
