@@ -212,6 +212,11 @@ class Window:
         return loud
 
     def _extreme(self, evidence: Evidence, pieces: Pieces) -> None:
+        loose = np.isnan(evidence.alerts.low[pieces]) & (evidence.alerts.point[pieces] >= 0)
+        if loose.any():
+            pieces = pieces[~loose | self._is_own(evidence, pieces)]
+            if not len(pieces):
+                return
         extent = evidence.extent[pieces]
         worst = int(np.argmax(extent))
         if not self.count or extent[worst] > self.extent:
@@ -219,6 +224,14 @@ class Window:
             self.extent = float(extent[worst])
             self.low, self.high = float(evidence.alerts.low[at]), float(evidence.alerts.high[at])
             self.observed = float(evidence.alerts.observed[at])
+
+    def _is_own(self, evidence: Evidence, pieces: Pieces) -> NDArray[np.bool_]:
+        """Whether a value is one of the tag that the line names: what a client does to a device concerns many tags."""
+        points, at = evidence.batch.points, evidence.alerts.point[pieces]
+        own: NDArray[np.bool_] = evidence.batch.unit[evidence.alerts.row[pieces]] == self.subject.unit
+        for name in ("space", "addr", "addr_sub", "name_id"):
+            own &= getattr(points, name)[at] == getattr(self.subject, name)
+        return own
 
     def _functions(self, evidence: Evidence, pieces: Pieces) -> None:
         if len(self.functions) >= FUNCTION_LIMIT:

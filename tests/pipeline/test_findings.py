@@ -122,6 +122,24 @@ def test_the_most_extreme_value_is_kept_with_its_bounds() -> None:
     assert rows[-1]["observed_value"] == "-300.0"
 
 
+def test_a_value_without_bounds_is_that_of_the_tag_which_the_line_names() -> None:
+    """What a client writes first of all, and what it writes to other tags meanwhile."""
+    points = [{"space": 4, "addr": addr, "value": float(v)} for addr, v in ((7, 3), (8, 500), (7, 4), (8, 900))]
+    batch = records([row(0, 1, points=points)])
+    findings = Findings(TYPES)
+    alerts = Alerts.of(
+        np.zeros(4, np.int64),
+        STRANGER.code,
+        np.ones(4, np.uint64),
+        point=np.arange(4),
+        observed=np.array([3.0, 500.0, 4.0, 900.0]),
+    )
+    findings.add(batch, alerts)
+    findings.finish()
+    last = plain(findings.take())[-1]
+    assert (last["addr"], last["observed_value"], last["count"]) == (7, "4.0", 4)
+
+
 def test_functions_and_pointers_are_the_first_distinct_ones() -> None:
     rows = found([row(i, i, func=i // 2) for i in range(100)])
     assert rows[-1]["functions"] == list(range(32))
