@@ -18,6 +18,14 @@ ROOT = Path(__file__).resolve().parents[2]
 CAMPAIGN = ROOT / "tests" / "fuzz" / "campaign.py"
 
 
+NEVER = {
+    "decode dropped points beyond the bound of a PDU",
+    "decode dropped names beyond the bound",
+    "link dropped ARP claims beyond the bound",
+}
+"""Counters that mutated packets need not reach: their bounds have tests of their own."""
+
+
 def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments],
@@ -45,7 +53,7 @@ def test_200_000_mutated_packets() -> None:
     assert found["records"] > 50_000
     assert found["faults"] > 5_000
     assert found["peak_mb"] < 900
-    assert len(found["never"]) <= 2, found["never"]
+    assert set(found["never"]) <= NEVER
 
 
 @pytest.mark.parametrize("protocol", [p.name.lower() for p in DECODERS if p != Protocol.MODBUS])
