@@ -17,8 +17,6 @@ from infra.kafka import jars
 from infra.kafka.broker import Cluster
 
 FreshTopic = Callable[..., str]
-QUICK = {"group.consumer.heartbeat.interval.ms": "200", "offsets.topic.num.partitions": "1"}
-"""Members of a group hear at once what others gave back."""
 RUN = f"t{uuid.uuid4().hex[:8]}-"
 """Begins the name of everything that this run makes in Kafka."""
 _NUMBERS = count()
@@ -50,7 +48,7 @@ def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         _delete_ours(elsewhere)
         return
     request.getfixturevalue("kafka_installed")
-    one = Cluster(tmp_path_factory.mktemp("broker"), tied=True, settings=QUICK)
+    one = Cluster(tmp_path_factory.mktemp("broker"), tied=True)
     one.up()
     yield one.bootstrap
     one.kill(1)
