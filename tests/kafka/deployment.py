@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -39,20 +36,6 @@ from schemas.codes import BUCKETS
 
 SECOND = 2
 """Partitions of the second stage."""
-_EMPTY = """
-import json, os, sys
-
-from confluent_kafka import OFFSET_END, TopicPartition
-from confluent_kafka.admin import AdminClient
-
-asked = AdminClient({"bootstrap.servers": sys.argv[1]}).delete_records(
-    [TopicPartition(name, partition, OFFSET_END) for name, partition in json.loads(sys.argv[2])]
-)
-for future in asked.values():
-    future.result(timeout=60)
-os._exit(0)
-"""
-"""Empties logs.  In a process of its own: after it confluent-kafka's client may crash (its issue 2275)."""
 State = dict[tuple[str, int], dict[str, NDArray[Any]]]
 """Arrays of the detectors by (stage, partition)."""
 
@@ -86,10 +69,9 @@ class Site:
         worker = WorkerSettings(**{"epoch_s": 0.2, "revoke_s": 5.0, **own})
         config = replace(setup.config, kafka=KafkaSettings(topic_prefix=prefix), worker=worker)
         self.setup = replace(setup, config=config)
-        self._admin = admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+        admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
         counts = {topics.RECORDS: partitions, topics.PANES: SECOND, topics.PARKED: partitions}
         names = (topics.RECORDS, topics.PANES, topics.FINDINGS_LIVE, topics.DEAD_LETTERS, topics.PARKED, topics.NAMES)
-        self._places = [(prefix + name, p) for name in names for p in range(counts.get(name, 1))]
         made = admin.create_topics([NewTopic(prefix + n, counts.get(n, 1), replication_factor=1) for n in names])
         for future in made.values():
             future.result(timeout=60)
@@ -97,12 +79,6 @@ class Site:
         while not {prefix + n for n in names} <= admin.list_topics(timeout=10).topics.keys():
             assert time.monotonic() < deadline, "the broker does not tell of topics that it made"
             time.sleep(0.05)
-
-    def anew(self, folder: Path) -> None:
-        """Another ledger and another spool, and logs that begin where these end: nothing is left of what was judged."""
-        self.folder = folder
-        words = [sys.executable, "-c", _EMPTY, self.bootstrap, json.dumps(self._places)]
-        subprocess.run(words, check=True, timeout=60)
 
     def shards(self, inputs: Sequence[Sequence[Path]]) -> None:
         """A shard for each of `inputs`, all at once, until all is in Kafka."""
