@@ -69,6 +69,7 @@ _WRITTEN_POINT = int(Direction.WRITTEN)
 _SKIPPED = int(Quality.ADDRESS_UNKNOWN | Quality.INVALID) | PART
 _TEXT = int(PointType.TEXT)
 _BYTES = int(PointType.BYTES)
+_BOOL = int(PointType.BOOL)
 _LOW = int(Severity.LOW)
 _MEDIUM = int(Severity.MEDIUM)
 _HIGH = int(Severity.HIGH)
@@ -143,8 +144,8 @@ def is_beyond(
     hot = tags.hot
     i, j = at
     shown = reported_tag(table, hot, of)
-    if shown < 0 or hot["state"][shown] != LIVE or np.int64(hot["type"][shown]) != form:
-        return False
+    if form == _BOOL or shown < 0 or hot["state"][shown] != LIVE or np.int64(hot["type"][shown]) != form:
+        return False  # a bit that somebody sets for the first time is told as a new target of its writer, if at all
     low, high = hot["low"][shown], hot["high"][shown]
     if low <= x <= high:
         return False

@@ -24,7 +24,7 @@ def ours(row: Any, names: dict[int, str]) -> dict[str, Any]:
     points = [p for p in row.points if p.type != PointType.BYTES]
     logged = [p for p in points if p.space == Space.BACNET_PROPERTY and row.func == 26]
     return {
-        "event": tuple(_value(p, names) for p in points),
+        "notified": tuple(_value(p, names) for p in points),
         "times": tuple(p.source_ts // 1_000_000 for p in logged),
     }
 
@@ -40,7 +40,7 @@ def contents(layer: pdml.Layer, kind: int, service: int) -> dict[str, Any]:
     if (kind, service) in _EVENTS:
         return _notification(layer)
     if (kind, service) in _SUMMARIES:
-        return {"event": tuple(value for value in _primitives(layer) if value is not None)}
+        return {"notified": tuple(value for value in _primitives(layer) if value is not None)}
     if (kind, service) == (3, 26):
         return _log(layer)
     return {}
@@ -51,7 +51,7 @@ def _notification(layer: pdml.Layer) -> dict[str, Any]:
     said: dict[str, Any] = {"reference": things[2] << 22 | things[3]}
     if layer.number("bacapp.event_type") in _CONSTRUCTED:
         return said
-    return said | {"event": tuple(value for value in _primitives(layer) if value is not None)}
+    return said | {"notified": tuple(value for value in _primitives(layer) if value is not None)}
 
 
 def _primitives(layer: pdml.Layer) -> Iterator[Any]:

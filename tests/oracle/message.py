@@ -45,7 +45,7 @@ FIELDS: dict[str, str] = {
     "calling": "calling TSAP",
     "session": "session handle",
     "version": "version of S7comm-plus",
-    "event": "what an event says beside its object and time",
+    "notified": "what an event says beside its object and time",
     "times": "the device's own time of each value, in milliseconds",
 }
 """What parsers are compared on."""

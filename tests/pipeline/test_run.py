@@ -181,24 +181,20 @@ def test_small_parts_hold_the_same(plant: Path, tmp_path: Path, config: Config) 
         assert table.equals(two[name]), name
 
 
-class GrowingDecoder:
-    """A decoder that has learned another name each time it is asked for them."""
+class HastyDecoder:
+    """A decoder that has met all its names before the first batch was taken."""
 
-    def __init__(self) -> None:
-        self.known: dict[int, str] = {}
+    known = ((1, "Pump"), (2, "Valve"), (1, "Pump"))
 
-    def names(self) -> dict[int, str]:
-        return dict(self.known)
+    def names(self, first: int, stop: int) -> dict[int, str]:
+        return dict(self.known[first:stop])
 
 
-def test_names_are_found_once_they_were_met() -> None:
-    decoder = GrowingDecoder()
-    names = Names(decoder)  # type: ignore[arg-type]
+def test_names_are_found_once_the_batch_was_taken_that_met_them() -> None:
+    names = Names(HastyDecoder())  # type: ignore[arg-type]
     assert names.get(1) is None
-    decoder.known[1] = "Pump"
-    names.grown()
-    assert names.get(1) == "Pump"
-    decoder.known[2] = "Valve"
-    names.grown()
+    names.reach(1)
+    assert (names.get(1), names.get(2)) == ("Pump", None)
+    names.reach(3)
     assert dict(names) == {1: "Pump", 2: "Valve"}
     assert len(names) == 2

@@ -78,7 +78,8 @@ class Tag:
 
     def is_beyond(self, p: Row) -> bool:
         """Whether a written value lies outside of all that was reported."""
-        return self.state == "live" and self.type == p["type"] and not self.low <= p["value"] <= self.high
+        same = self.type == p["type"] != PointType.BOOL
+        return self.state == "live" and same and not self.low <= p["value"] <= self.high
 
     def stuck(self, ts: int) -> bool:
         if self.same <= self.still or ts - self.moved < self.longest_ns // 2 * 3 + 2 * min(self.gap, MINUTE):
