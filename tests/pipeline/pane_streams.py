@@ -16,8 +16,9 @@ from detectors.registry import ACROSS
 from pipeline.detect import Loop, build
 from pipeline.findings import Findings, types_of
 from pipeline.marks import Marks, Seconds
-from pipeline.panes import Collector
+from pipeline.panes import Collector, rows_of
 from pipeline.panes.kernels import client_id
+from pipeline.panes.rows import Rows
 from pipeline.second import SecondStage
 from pipeline.second.message import decode, messages
 from schemas.codes import BUCKETS, Kind, MarkKind, Op, Protocol
@@ -157,3 +158,10 @@ def by_bucket(made: Sequence[SecondStage]) -> dict[int, State]:
 def findings(made: Sequence[SecondStage]) -> pa.Table:
     """The rows that stages have found, in no common order."""
     return pa.concat_tables([stage.take() for stage in made])
+
+
+def many(n: int) -> Rows:
+    """Rows of `n` pairs."""
+    collector = Collector(max_pairs=1 << 20)
+    collector.on_stretch(numbered([r for i in range(n) for r in exchange(0, i, 7, answered=False)]), ())
+    return rows_of(collector.finish())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,7 @@ from pipeline.findings.window import finding_uid, mix
 from pipeline.site import Site
 from schemas.alert import ALERT
 from schemas.codes import Activity, Op, Outcome, Severity
-from tests.pipeline.scripted import SECOND, STRANGER, T0, TYPES, WRITE, Scripted, batches, ip, plain, row, stream, value
-from tests.reference import findings as twin
+from tests.pipeline.scripted import SECOND, STRANGER, T0, TYPES, WRITE, Scripted, ip, plain, row, value
 
 SITE = """
 name = "waterworks"
@@ -229,49 +227,6 @@ def test_room_is_made_when_windows_have_ended() -> None:
     findings.add(batch, Scripted().on_batch(batch))
     assert findings.counters()["dropped"] == 0
     assert findings.counters()["windows"] == 12
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_merging_agrees_with_its_plain_twin(seed: int) -> None:
-    rows = stream(seed, 3000, devices=3, keys=3)
-    rows.extend(row(5000, i, device=3, flow=1, points=value(float(i))) for i in range(1200))
-    pieces = [
-        {
-            "bucket": r["device"] % 1024,
-            "what": r["label"],
-            "key": r["flow"],
-            "severity": r["count"],
-            "outcome": max(r.get("rtt_us", 0), 0),
-            "value": r["points"][0]["value"] if r.get("points") else math.nan,
-            **{name: r[name] for name in ("device", "ts", "func", "seq")},
-        }
-        for r in rows
-        if r["label"]
-    ]
-    findings = Findings(TYPES)
-    for batch in batches(rows, (611,)):
-        findings.add(batch, Scripted().on_batch(batch))
-    made = [r for r in plain(findings.take()) if r["activity_id"] != Activity.CLOSE]
-    expected = twin.merge(pieces)
-    assert len(made) == len(expected) > 100
-    for ours, theirs in zip(made, expected, strict=True):
-        assert {
-            "activity_id": ours["activity_id"],
-            "time": ours["time"],
-            "device": ours["device"],
-            "start": ours["start_time"],
-            "count": ours["count"],
-            "severity": ours["severity_id"],
-            "outcome": ours["outcome"],
-            "first": ours["first_seen_time"],
-            "last": ours["last_seen_time"],
-            "value": ours["observed_value"],
-            "functions": ours["functions"],
-            "seqs": [e["seq"] for e in ours["evidences"]],
-        } == {
-            **{k: v for k, v in theirs.items() if k not in ("bucket", "analytic", "extent")},
-            "value": repr(theirs["value"]),
-        }
 
 
 def flood(n: int) -> tuple[Columns, Alerts]:
